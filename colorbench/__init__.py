@@ -1,0 +1,8 @@
+"""colorbench: which generative family colors gray pictures best, at your budget, and is the difference real?
+
+One sentence of design: a family says what to minimize and how to color; a network maps tensors to tensors; the
+engine does everything that has to do with time, devices and disks; the evaluation turns pictures into rows; the
+report turns rows into verdicts.
+"""
+
+__version__ = "0.1.0"

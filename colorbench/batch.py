@@ -1,0 +1,44 @@
+"""A batch: what the data gives and every family takes."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+
+from colorbench import color
+from colorbench.arrays import Bytes, Chroma, Ids, Luma, Picture
+
+
+@dataclass(frozen=True)
+class Batch:
+    """L [b 1 h w] and ab [b 2 h w] in [-1, 1]; ids int64 [b] (a hash of the image's name); visits int64 [b] (how often
+    the run has seen each image before: the epoch)."""
+
+    L: Luma
+    ab: Chroma
+    ids: Ids
+    visits: Ids
+
+    @classmethod
+    def of_bytes(cls, pixels: Bytes, ids: Ids, visits: Ids | None = None) -> Self:
+        """From 8-bit sRGB pictures, on their device."""
+        L, ab = color.split(color.bytes_to_lab(pixels))
+        return cls(L, ab, ids, torch.zeros_like(ids) if visits is None else visits)
+
+    @classmethod
+    def of_rgb(cls, rgb: Picture, ids: Ids, visits: Ids) -> Self:
+        """From float pictures in [0, 1] (after augmentation)."""
+        return cls(*color.encode(rgb), ids, visits)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def rgb(self) -> Picture:
+        """The true picture, in [0, 1] up to rounding."""
+        return color.decode(self.L, self.ab)
+
+    def split(self, size: int) -> list[Self]:
+        """Micro-batches of at most ``size`` images."""
+        parts = zip(*(t.split(size) for t in (self.L, self.ab, self.ids, self.visits)), strict=True)
+        return [type(self)(*part) for part in parts]

@@ -1,0 +1,1 @@
+"""The engine: time, devices and disks; the only backward() of the package."""

@@ -1,0 +1,1 @@
+"""Families: one file, one idea; nothing imports from here."""

@@ -1,0 +1,71 @@
+"""The contract of a generative family: what to minimize and how to color. Nothing else.
+
+A family owns its networks and buffers. It never calls backward, step, to, log or save, reads no config and knows no
+epochs: the engine does. ``objectives`` is a generator that reads like the algorithm box of a paper. The engine
+advances it; between two yields it back-propagates the yielded loss into ONE group of ``trainable()`` and steps that
+group's optimizer. So code after a yield sees updated weights: a GAN yields the discriminator's loss, then builds the
+generator's loss against the discriminator just updated.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from colorbench.arrays import Chroma, Luma, PerImage, Tensor
+from colorbench.batch import Batch
+from colorbench.noise import Noise
+
+Weights = Mapping[str, float]
+"""Coefficient of each named term of a family's losses; a training phase may change them (0 turns a term off)."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One thing to minimize.
+
+    loss: [b], unreduced, the engine averages. updates: the key of ``Family.trainable()`` that it may change.
+    logs: scalars or [b] tensors to record (detached by the engine); keys like ``distance`` or ``d_accuracy``.
+    """
+
+    loss: PerImage
+    updates: str
+    logs: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Family(nn.Module, ABC):
+    """A way to color. Concrete families are final: tweak by wrapping, not by subclassing."""
+
+    weights: Weights
+    """The default weights of the loss terms (from the model's yaml); a phase overrides some of them."""
+
+    @property
+    def stochastic(self) -> bool:
+        """Do two colorings of one image differ?"""
+        return False
+
+    @property
+    def evaluations(self) -> int:
+        """Network passes that one coloring costs (the sampler's steps, for a diffusion)."""
+        return 1
+
+    @abstractmethod
+    def trainable(self) -> Mapping[str, nn.Module]:
+        """Disjoint groups of parameters, one optimizer each."""
+
+    @abstractmethod
+    def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
+        """Yield what to minimize, in order. A term whose weight is 0 should cost nothing."""
+
+    @abstractmethod
+    def colorize(self, L: Luma, noise: Noise) -> Chroma:
+        """One sample for each image, in [-1, 1], at any height and width."""
+
+    def prepare(self, batches: Iterable[Batch]) -> None:  # noqa: B027 (optional: most families need no pass)
+        """Optional single pass over the training split before step one (statistics, a bank); kept in buffers."""
+
+
+def weigh(terms: Mapping[str, PerImage], weights: Weights) -> PerImage:
+    """sum_k weights[k] * terms[k], over the terms given."""
+    return sum(weights[name] * term for name, term in terms.items())  # type: ignore[return-value]

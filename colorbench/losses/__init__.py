@@ -1,0 +1,1 @@
+"""Losses: distances and adversaries, one number for each image."""

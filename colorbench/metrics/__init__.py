@@ -1,0 +1,1 @@
+"""Metrics: one number for each picture, and numbers of a whole set."""

@@ -1,0 +1,1 @@
+"""Retrieval: the bank of exemplars behind add and nearest."""

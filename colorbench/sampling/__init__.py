@@ -1,0 +1,1 @@
+"""Sampling: noise schedules, parameterizations and samplers of diffusion models."""
