@@ -1,0 +1,110 @@
+"""Adversary: the two losses of a game, from the logits of a discriminator D.
+
+With r = D(real) and f = D(fake), a mean over the patches of one image:
+
+    bce      D: (softplus(-r) + softplus(f)) / 2        G: softplus(-f)        Goodfellow et al. 2014, non-saturating
+    hinge    D: (max(0, 1 - r) + max(0, 1 + f)) / 2     G: -f                  Lim & Ye 2017
+    lsgan    D: ((r - 1)^2 + f^2) / 2                   G: (f - 1)^2           Mao et al. 2017
+    wgangp   D: f - r + weight (|grad D| - 1)^2         G: -f                  Gulrajani et al. 2017, equation 3
+
+The halves of D's losses are pix2pix's: D learns at half the rate of G.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from colorbench.arrays import Chroma, PerImage
+from colorbench.registry import register
+
+
+class Adversary(ABC):
+    """A pair of losses."""
+
+    @abstractmethod
+    def discriminator(self, real: Tensor, fake: Tensor) -> PerImage:
+        """[b], from logits [b 1 h w] of real and of fake images."""
+
+    @abstractmethod
+    def generator(self, fake: Tensor) -> PerImage:
+        """[b], from logits [b 1 h w] of fake images."""
+
+    def penalty(self, critic: Callable[[Chroma], Tensor], real: Chroma, fake: Chroma, mix: Tensor) -> PerImage | None:
+        """[b] or nothing: what is added to D's loss; ``mix`` [b 1 1 1] in (0, 1) places a point between the two."""
+        return None
+
+
+@register("adversary", "none")
+def none() -> None:
+    """No game."""
+    return
+
+
+@register("adversary", "bce")
+class BCE(Adversary):
+    """Binary cross-entropy."""
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> PerImage:
+        """[b]."""
+        return 0.5 * (per_image(F.softplus(-real)) + per_image(F.softplus(fake)))
+
+    def generator(self, fake: Tensor) -> PerImage:
+        """[b]."""
+        return per_image(F.softplus(-fake))
+
+
+@register("adversary", "hinge")
+class Hinge(Adversary):
+    """Hinge."""
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> PerImage:
+        """[b]."""
+        return 0.5 * (per_image(F.relu(1.0 - real)) + per_image(F.relu(1.0 + fake)))
+
+    def generator(self, fake: Tensor) -> PerImage:
+        """[b]."""
+        return -per_image(fake)
+
+
+@register("adversary", "lsgan")
+class LSGAN(Adversary):
+    """Least squares."""
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> PerImage:
+        """[b]."""
+        return 0.5 * (per_image((real - 1.0).square()) + per_image(fake.square()))
+
+    def generator(self, fake: Tensor) -> PerImage:
+        """[b]."""
+        return per_image((fake - 1.0).square())
+
+
+@register("adversary", "wgangp")
+class WGANGP(Adversary):
+    """Wasserstein distance with a gradient penalty; use a discriminator without batch normalization."""
+
+    def __init__(self, *, weight: float) -> None:
+        self.weight = weight
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> PerImage:
+        """[b]."""
+        return per_image(fake) - per_image(real)
+
+    def generator(self, fake: Tensor) -> PerImage:
+        """[b]."""
+        return -per_image(fake)
+
+    def penalty(self, critic: Callable[[Chroma], Tensor], real: Chroma, fake: Chroma, mix: Tensor) -> PerImage | None:
+        """[b]."""
+        with torch.enable_grad():
+            between = (mix * real + (1.0 - mix) * fake).detach().requires_grad_()
+            (slope,) = torch.autograd.grad(per_image(critic(between)).sum(), between, create_graph=True)
+        return self.weight * (slope.flatten(1).norm(dim=1) - 1.0).square()
+
+
+def per_image(values: Tensor) -> PerImage:
+    """Mean over everything but the batch."""
+    return values.flatten(1).mean(dim=1)

@@ -1,0 +1,46 @@
+"""Game: the adversarial part of any family, written once.
+
+Conditional GAN (Isola et al. 2017, equations 1 and 2): D learns to tell (L, ab) from (L, ab_hat), then G to be taken
+for real by the D just updated. A family asks for D's objective, yields it, and adds G's loss to its own terms:
+
+    yield from game.discriminate(L, ab, ab_hat, mix)       # D's move; nothing flows into G
+    adversarial, logs = game.deceive(L, ab_hat)            # after the yield: D's weights are the new ones
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from colorbench.arrays import Chroma, Luma, PerImage
+from colorbench.family import Objective
+from colorbench.losses.adversary import Adversary
+
+
+@dataclass
+class Game:
+    """One round between a generator's output and ``discriminator``, judged by ``adversary``."""
+
+    discriminator: nn.Module
+    adversary: Adversary
+    loss: Tensor | None = None
+
+    def discriminate(self, L: Luma, ab: Chroma, ab_hat: Chroma, mix: Tensor) -> Iterator[Objective]:
+        """D's objective; ``mix`` [b 1 1 1] in (0, 1), used by gradient penalties only."""
+        ab_hat = ab_hat.detach()
+        fake = self.discriminator(L, ab_hat)
+        real = self.discriminator(L, ab)
+        loss = self.adversary.discriminator(real, fake)
+        self.loss = loss.detach().mean()
+        accuracy = 0.5 * ((real > 0).float().mean() + (fake < 0).float().mean())
+        penalty = self.adversary.penalty(lambda x: self.discriminator(L, x), ab, ab_hat, mix)
+        logs = {"d_loss": self.loss, "d_accuracy": accuracy}
+        yield Objective(loss if penalty is None else loss + penalty, "discriminator", logs)
+
+    def deceive(self, L: Luma, ab_hat: Chroma) -> tuple[PerImage, Mapping[str, Tensor]]:
+        """G's adversarial loss [b], and logs: g_loss, and gd_ratio = g_loss / d_loss (balance is near 1 to 2)."""
+        adversarial = self.adversary.generator(self.discriminator(L, ab_hat))
+        g_loss = adversarial.detach().mean()
+        ratio = g_loss / self.loss.abs().clamp_min(1e-6) if self.loss is not None else torch.ones_like(g_loss)
+        return adversarial, {"g_loss": g_loss, "gd_ratio": ratio}

@@ -1,0 +1,50 @@
+"""Encoder-decoder without skips: everything that the output knows went through the bottleneck.
+
+The generator of a plain GAN: stride 2 convolutions down, transposed convolutions up (Radford, Metz & Chintala 2016,
+made conditional by encoding the input). Its output can be no sharper than its bottleneck, which is the point of
+comparing it with a U-Net.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from colorbench.networks.blocks import ConvBlock, activation, crop, normalization, pad
+from colorbench.registry import register
+
+
+@register("network", "autoencoder")
+class Autoencoder(nn.Module):
+    """[b inputs h w] -> [b outputs h w] in (-1, 1), any h and w.
+
+    width: channels after the first halving, doubled at each of ``levels`` halvings down to ``max_width``. blocks:
+    extra convolutions in the bottleneck.
+    """
+
+    def __init__(
+        self, *, inputs: int, outputs: int, width: int, max_width: int, levels: int, blocks: int, norm: str,
+        activation: str,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.stride = 2**levels
+        kind = {"norm": norm, "act": activation}
+        widths = [min(width * 2**level, max_width) for level in range(levels)]
+        down = [ConvBlock(a, b, stride=2, **kind) for a, b in zip([inputs, *widths[:-1]], widths, strict=True)]
+        middle = [ConvBlock(widths[-1], widths[-1], **kind) for _ in range(blocks)]
+        up = [Rise(a, b, **kind) for a, b in zip(widths[::-1], [*widths[:-1][::-1], width], strict=True)]
+        self.body = nn.Sequential(*down, *middle, *up)
+        self.head = nn.Conv2d(width, outputs, 3, 1, 1)
+        nn.init.normal_(self.head.weight, 0.0, 0.01)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One pass."""
+        return crop(torch.tanh(self.head(self.body(pad(x, self.stride))).float()), like=x)
+
+
+class Rise(nn.Sequential):
+    """Transposed 4x4 convolution of stride 2, normalization, activation: twice the size."""
+
+    def __init__(self, inputs: int, outputs: int, *, norm: str, act: str) -> None:
+        super().__init__(
+            nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), normalization(norm, outputs), activation(act)
+        )

@@ -1,0 +1,75 @@
+"""ResNet encoder-decoder: He et al.'s (2016) trunk on one channel, and transposed convolutions back up, no skips.
+
+Everything passes through a map 32 times smaller than the picture (stem ``full``, ImageNet's: 7x7 stride 2 and a
+pooling) or 8 times smaller (stem ``small``, CIFAR's: 3x3 stride 1 without pooling, for pictures of 32 to 128 px).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from colorbench.backbones import gray_trunk, standardize_gray
+from colorbench.errors import UserError
+from colorbench.networks.autoencoder import Rise
+from colorbench.networks.blocks import crop, pad
+from colorbench.registry import register
+
+DEPTHS = {18: "resnet18", 34: "resnet34", 50: "resnet50"}
+
+
+@register("network", "resnet")
+class ResNet(nn.Module):
+    """[b 1 h w] in [-1, 1] -> [b outputs h w] in (-1, 1), any h and w.
+
+    depth: 18, 34 or 50. weights: none, imagenet or a path. width: channels of the decoder's last level, doubled
+    towards the bottleneck. A small stem cannot take pretrained weights.
+    """
+
+    def __init__(
+        self, *, outputs: int, depth: int, stem: str, width: int, norm: str, activation: str, weights: str
+    ) -> None:
+        super().__init__()
+        if depth not in DEPTHS:
+            raise UserError(f"depth: {depth} is not one of {', '.join(map(str, DEPTHS))}")
+        if stem not in ("full", "small"):
+            raise UserError(f"stem: {stem!r} is not one of full, small")
+        if stem == "small" and weights != "none":
+            raise UserError("stem: small has no pretrained weights; write stem: full or weights: none")
+        self.encoder = ResNetEncoder(depth=depth, weights=weights, small=stem == "small")
+        self.stride = self.encoder.strides[-1]
+        halvings = self.stride.bit_length() - 1
+        widths = [width * min(2**i, 8) for i in range(halvings)][::-1]
+        kind = {"norm": norm, "act": activation}
+        self.decoder = nn.Sequential(
+            *(Rise(a, b, **kind) for a, b in zip([self.encoder.channels[-1], *widths[:-1]], widths, strict=True))
+        )
+        self.head = nn.Conv2d(width, outputs, 3, 1, 1)
+        nn.init.normal_(self.head.weight, 0.0, 0.01)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One pass."""
+        h = self.encoder(pad(x, self.stride))[-1]
+        return crop(torch.tanh(self.head(self.decoder(h)).float()), like=x)
+
+
+class ResNetEncoder(nn.Module):
+    """[b 1 h w] in [-1, 1] -> five maps, from the stem's to the last stage's; ``channels`` and ``strides`` of each."""
+
+    def __init__(self, *, depth: int, weights: str, small: bool) -> None:
+        super().__init__()
+        trunk = gray_trunk(DEPTHS[depth], weights)  # type: ignore[arg-type]
+        conv, pool = trunk.conv1, trunk.maxpool
+        if small:
+            conv, pool = nn.Conv2d(1, 64, 3, 1, 1, bias=False), nn.Identity()
+        self.stem = nn.Sequential(conv, trunk.bn1, trunk.relu)
+        self.stages = nn.ModuleList([nn.Sequential(pool, trunk.layer1), trunk.layer2, trunk.layer3, trunk.layer4])
+        wide = 4 if depth == 50 else 1
+        self.channels = [64, 64 * wide, 128 * wide, 256 * wide, 512 * wide]
+        self.strides = [1, 1, 2, 4, 8] if small else [2, 4, 8, 16, 32]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """One pass."""
+        maps = [self.stem(standardize_gray(x))]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        return maps
