@@ -83,6 +83,10 @@ class Source(ABC):
         """JSON-able options that decide what the items look like (a version, a seed): part of the cache's name.
         No path, no date."""
 
+    def where(self) -> str:
+        """Where the pictures lie, for messages and for the cache's name; never part of a fingerprint."""
+        return ""
+
 
 def hashed_split(name: str) -> Split:
     """The split of a picture whose source prescribes none."""

@@ -1,0 +1,100 @@
+"""Augmentation: each picture its own parameters, drawn on the device from the picture's own stream.
+
+A batch transform of the usual libraries draws ONE flip, angle and crop for the whole batch. Here every number comes from
+``Noise`` (seed, image, visit, purpose), so an augmented picture is the same whatever the batch, the device count or the
+order. Rotation and resized crop are one affine map and one ``grid_sample`` (bilinear, mirrored at the border); jitter and
+blur follow in sRGB, as in the usual recipes. Flip alone never leaves 8 bits and costs almost nothing.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from colorbench import color
+from colorbench.arrays import Bytes, Picture
+from colorbench.errors import UserError
+from colorbench.noise import Noise
+from colorbench.registry import register
+
+
+@register("augmentation", "standard")
+class Standard:
+    """Flip, rotation, resized crop, color jitter, blur.
+
+    flip: probability of a left-right mirror image. rotation: degrees, uniform in +- this. crop: the smallest share of the
+    area that a resized crop keeps (1 keeps all). jitter: brightness, contrast and saturation factors, uniform in 1 +- this,
+    applied in this order. blur: odd kernel size of a Gaussian whose sigma is uniform in 0.1-2 pixels (0: none).
+    """
+
+    def __init__(self, *, flip: float, rotation: float, crop: float, jitter: float, blur: int) -> None:
+        _within("flip", flip, 0.0, 1.0)
+        _within("rotation", rotation, 0.0, 180.0)
+        _within("crop", crop, 0.01, 1.0)
+        _within("jitter", jitter, 0.0, 1.0)
+        if blur < 0 or (blur and blur % 2 == 0):
+            raise UserError(f"data.augment.blur: expected 0 or an odd kernel size, got {blur}")
+        self.flip, self.rotation, self.crop, self.jitter, self.blur = flip, rotation, crop, jitter, blur
+
+    @property
+    def leaves_bytes(self) -> bool:
+        """Nothing but flips?"""
+        return not (self.rotation or self.crop < 1.0 or self.jitter or self.blur)
+
+    def flipped(self, pixels: Bytes, noise: Noise) -> Bytes:
+        """8-bit pictures, some of them mirrored."""
+        if not self.flip:
+            return pixels
+        mirrored = (noise.uniform("flip") < self.flip)[:, None, None, None]
+        return torch.where(mirrored, pixels.flip(-1), pixels)
+
+    def __call__(self, pixels: Bytes, noise: Noise) -> Picture:
+        """Pictures in [0, 1] after everything that is switched on."""
+        rgb = color.from_bytes(self.flipped(pixels, noise))
+        if self.rotation or self.crop < 1.0:
+            rgb = self._placed(rgb, noise)
+        if self.jitter:
+            rgb = self._jittered(rgb, noise)
+        return self._blurred(rgb, noise) if self.blur else rgb
+
+    def _placed(self, rgb: Picture, noise: Noise) -> Picture:
+        """Rotation about the center of a square window that holds a uniform share of the area, anywhere inside."""
+        angle = (2.0 * noise.uniform("rotation") - 1.0) * math.radians(self.rotation)
+        side = (self.crop + (1.0 - self.crop) * noise.uniform("crop area")).sqrt()
+        center = (2.0 * noise.uniform("crop center", 2) - 1.0) * (1.0 - side)[:, None]
+        cos, sin = side * angle.cos(), side * angle.sin()
+        affine = torch.stack([cos, -sin, center[:, 0], sin, cos, center[:, 1]], dim=1).reshape(-1, 2, 3)
+        grid = F.affine_grid(affine, list(rgb.shape), align_corners=False)
+        return F.grid_sample(rgb, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+    def _jittered(self, rgb: Picture, noise: Noise) -> Picture:
+        factors = 1.0 + self.jitter * (2.0 * noise.uniform("jitter", 3) - 1.0)
+        brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
+        rgb = (rgb * brightness).clamp(0.0, 1.0)
+        mean = _luma(rgb).mean(dim=(2, 3), keepdim=True)
+        rgb = (mean + contrast * (rgb - mean)).clamp(0.0, 1.0)
+        luma = _luma(rgb)
+        return (luma + saturation * (rgb - luma)).clamp(0.0, 1.0)
+
+    def _blurred(self, rgb: Picture, noise: Noise) -> Picture:
+        """exp(-x^2 / 2 sigma^2), normalized, along both axes; the border is mirrored."""
+        b, c, h, w = rgb.shape
+        sigma = 0.1 + 1.9 * noise.uniform("blur")
+        reach = self.blur // 2
+        x = torch.arange(-reach, reach + 1, device=rgb.device, dtype=rgb.dtype)
+        kernel = torch.softmax(-(x**2) / (2.0 * sigma[:, None] ** 2), dim=1).repeat_interleave(c, dim=0)
+        flat = F.pad(rgb.reshape(1, b * c, h, w), (reach, reach, reach, reach), mode="reflect")
+        flat = F.conv2d(flat, kernel[:, None, None, :], groups=b * c)
+        return F.conv2d(flat, kernel[:, None, :, None], groups=b * c).reshape(b, c, h, w)
+
+
+def _luma(rgb: Picture) -> Tensor:
+    """ITU-R BT.601 luma, which the usual color jitters mix with."""
+    r, g, b = rgb.unbind(1)
+    return (0.299 * r + 0.587 * g + 0.114 * b)[:, None]
+
+
+def _within(key: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise UserError(f"data.augment.{key}: expected {low:g} to {high:g}, got {value:g}")

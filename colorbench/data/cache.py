@@ -1,0 +1,395 @@
+"""The cache: every picture decoded, cropped and resized once, kept as uint8 and memory-mapped ever after.
+
+One folder holds one prepared data set; its name is a hash of everything that made it: the source's description and
+place, every item's name and stamp, the size, the filters, the limits. So a changed file or option is another cache, and
+nothing is ever updated in place. The folder is built as ``NAME.building`` and renamed when whole: a cache that exists
+is complete. A build that was killed goes on where its journal ends; a second process that wants the same cache waits
+for the first.
+
+    cache.json      what it is, how many pictures each split has, why pictures were dropped
+    manifest.csv    one row for every picture, kept or dropped: name, sha256, width, height, split, chroma, verdict, reason
+    SPLIT.pixels    uint8 [n, 3, size, size], raw
+    SPLIT.sha256    32 bytes a picture     SPLIT.ids  int64 a picture     SPLIT.names, SPLIT.offsets  the names
+
+Pictures stand in the order of a hash of their names, so the first n of them are a fair sample of the rest.
+"""
+
+import csv
+import errno
+import fcntl
+import hashlib
+import io
+import json
+import multiprocessing
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from colorbench import color
+from colorbench.data.folder import printable
+from colorbench.data.source import SPLITS, Dropped, Item, Rendered, Source, Split, hashed_split
+from colorbench.errors import UserError
+from colorbench.noise import stable_id
+
+VERSION = 1
+"""Raise it when the pixels or the verdicts of an unchanged source would change."""
+ORDER: tuple[Split, ...] = ("test", "val", "train")
+"""Of a duplicate pair, the one in the earlier split stays: a training picture never equals a test picture."""
+COLUMNS = ("name", "sha256", "width", "height", "split", "chroma", "verdict", "reason", "pixels")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes a cache besides its source.
+
+    size: side of the square, pixels. limits: kept pictures of each split at most (None: all).
+    min_chroma: mean Lab chroma below which a picture is dropped as near-gray. min_contrast: standard deviation of L*
+    below which it is flat. min_side: shorter side of the original in pixels below which it is tiny.
+    duplicates: keep pictures whose file or whose resized pixels were seen before?
+    """
+
+    size: int
+    limits: dict[str, int | None]
+    min_chroma: float
+    min_contrast: float
+    min_side: int
+    duplicates: bool
+
+
+def find_or_build(
+    source: Source, name: str, recipe: Recipe, root: Path, workers: int, tell: Callable[[str], None]
+) -> Path:
+    """The folder of a complete cache; built, or awaited, when there is none."""
+    items = _listing(source)
+    folder = root / f"{name}-{_key(source, name, recipe, items)}"
+    if (folder / "cache.json").is_file():
+        return folder
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = open(folder.with_suffix(".lock"), "a+")  # noqa: SIM115 (held until the build ends)
+    except OSError as error:
+        raise _disk_error(error, root) from error
+    with lock, _locked(lock, folder, tell):
+        if not (folder / "cache.json").is_file():  # whoever held the lock may have built it
+            try:
+                _Build(source, name, recipe, items, folder, workers, tell).run()
+            except OSError as error:
+                raise _disk_error(error, root) from error
+    return folder
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """cache.json."""
+    return json.loads((folder / "cache.json").read_text())  # type: ignore[no-any-return]
+
+
+def manifest(folder: Path) -> Iterator[dict[str, str]]:
+    """The rows of manifest.csv; names come back byte for byte."""
+    with open(folder / "manifest.csv", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        yield from csv.DictReader(file)
+
+
+def _listing(source: Source) -> list[Item]:
+    """Every item with its split: test first, then in the order of a hash of the name."""
+    items = list(source.items())
+    free = all(item.split is None for item in items)
+    items = sorted((item if item.split else _assigned(item, hashed_split(item.name)) for item in items), key=_rank)
+    if free and len(items) >= len(SPLITS):  # a handful of pictures: leave no split empty by bad luck
+        for split in ORDER:
+            counts = Counter(item.split for item in items)
+            if not counts[split]:
+                at = next(i for i, item in enumerate(items) if item.split == counts.most_common(1)[0][0])
+                items[at] = _assigned(items[at], split)
+                items.sort(key=_rank)
+    return items
+
+
+def _assigned(item: Item, split: Split) -> Item:
+    return Item(item.name, split, item.stamp)
+
+
+def _rank(item: Item) -> tuple[int, int, str]:
+    return ORDER.index(item.split or "train"), stable_id(item.name), item.name
+
+
+def _key(source: Source, name: str, recipe: Recipe, items: Sequence[Item]) -> str:
+    digest = hashlib.sha256()
+    made_by = {"version": VERSION, "source": name, "where": source.where(), "describe": dict(source.describe())}
+    digest.update(json.dumps(made_by | asdict(recipe), sort_keys=True).encode())
+    for item in items:
+        digest.update(f"{item.name}\0{item.split}\0{item.stamp}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _locked(lock: IO[str], folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of a cache; the system gives it back when a holder dies, however it dies."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        tell(f"waiting for process {lock.read().strip() or '?'}, which is building the cache {folder.name}")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock.seek(0)
+    lock.truncate()
+    lock.write(str(os.getpid()))
+    lock.flush()
+    try:
+        yield
+    finally:
+        fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+class _Build:
+    """One build: renders the items in order, judges each, and appends it to the files and to the journal."""
+
+    def __init__(
+        self,
+        source: Source,
+        name: str,
+        recipe: Recipe,
+        items: list[Item],
+        folder: Path,
+        workers: int,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.source, self.name, self.recipe, self.items, self.folder = source, name, recipe, items, folder
+        self.workers, self.tell = workers, tell
+        self.building = folder.with_name(folder.name + ".building")
+        self.done = 0
+        self.kept: Counter[str] = Counter({split: 0 for split in SPLITS})
+        self.dropped: Counter[str] = Counter()
+        self.seen: dict[str, str] = {}
+        self.progress = _Progress(len(items), 0, tell)
+
+    def run(self) -> None:
+        self.building.mkdir(exist_ok=True)
+        self._resume()
+        with _Files(self.building) as files:
+            for start, chunk, answers in self._rendered():
+                self._add(files, chunk, answers)
+                self.done = start + len(chunk)
+                files.flush()
+                self._journal(files)
+                self.progress.show(self.done)
+            files.sync()
+        self._finish()
+
+    def _resume(self) -> None:
+        """Go on after the last chunk that the journal holds; whatever was written after it is cut off."""
+        journal = self.building / "journal.json"
+        if not journal.is_file():
+            for path in self.building.iterdir():
+                path.unlink()
+            with open(self.building / "manifest.csv", "w", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerow(COLUMNS)
+            return
+        state = json.loads(journal.read_text())
+        self.done, self.kept, self.dropped = state["done"], Counter(state["kept"]), Counter(state["dropped"])
+        os.truncate(self.building / "manifest.csv", state["manifest"])
+        for split in SPLITS:
+            os.truncate(self.building / f"{split}.pixels", self.kept[split] * 3 * self.recipe.size**2)
+            os.truncate(self.building / f"{split}.sha256", self.kept[split] * 32)
+        for row in manifest(self.building):
+            if row["verdict"] == "kept":
+                self.seen[row["sha256"]] = self.seen[row["pixels"]] = row["name"]
+        self.progress = _Progress(len(self.items), self.done, self.tell)
+        self.tell(f"going on with {self.building.name} at picture {self.done} of {len(self.items)}")
+
+    def _full(self, split: Split | None) -> bool:
+        limit = self.recipe.limits[str(split)]
+        return limit is not None and self.kept[str(split)] >= limit
+
+    def _chunks(self) -> Iterator[tuple[int, list[Item]]]:
+        """(position, items of one split) until the end, leaving out splits that are full."""
+        at = self.done
+        while at < len(self.items):
+            split = self.items[at].split
+            stop = at + 1
+            while stop < len(self.items) and stop - at < self.source.chunk and self.items[stop].split == split:
+                stop += 1
+            if not self._full(split):
+                yield at, self.items[at:stop]
+            at = stop
+
+    def _rendered(self) -> Iterator[tuple[int, list[Item], list[Rendered | Dropped]]]:
+        size = self.recipe.size
+        if self.workers < 1 or not self.source.parallel or len(self.items) - self.done < 16 * self.source.chunk:
+            for start, chunk in self._chunks():
+                yield start, chunk, list(self.source.render(chunk, size))
+            return
+        pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"))
+        ahead: deque[tuple[int, list[Item], Future[list[Rendered | Dropped]]]] = deque()
+        chunks = self._chunks()
+        try:
+            while True:
+                while len(ahead) < 3 * self.workers and (job := next(chunks, None)) is not None:
+                    ahead.append((*job, pool.submit(_render, self.source, job[1], size)))
+                if not ahead:
+                    return
+                start, chunk, future = ahead[0]
+                yield start, chunk, future.result()
+                ahead.popleft()
+        except BrokenProcessPool as error:
+            near = ", ".join(printable(item.name) for item in ahead[0][1][:3])
+            raise UserError(
+                f"data: a worker process died (out of memory, or a decoder crashed) near {near}; run again to go on from "
+                "there, with data.workers=0 to see the picture's own error"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _add(self, files: "_Files", chunk: Sequence[Item], answers: Sequence[Rendered | Dropped]) -> None:
+        """Judge the pictures of one chunk and write them down, until their split is full."""
+        pictures = [answer.pixels for answer in answers if isinstance(answer, Rendered)]
+        tones = iter(_tones(np.stack(pictures)) if pictures else ())
+        for item, answer in zip(chunk, answers, strict=True):
+            chroma, contrast = next(tones) if isinstance(answer, Rendered) else (0.0, 0.0)
+            if self._full(item.split):
+                continue
+            hashed = hashlib.blake2b(answer.pixels, digest_size=8).hexdigest() if isinstance(answer, Rendered) else ""
+            reason = self._objection(answer, chroma, contrast, hashed)
+            split = str(item.split)
+            files.row(
+                item.name, answer.sha256, answer.width, answer.height, split, f"{chroma:.3f}",
+                "dropped" if reason else "kept", reason, hashed,
+            )  # fmt: skip
+            if reason:
+                self.dropped[reason.split(":")[0]] += 1
+            elif isinstance(answer, Rendered):
+                self.kept[split] += 1
+                self.seen[answer.sha256] = self.seen[hashed] = item.name
+                files.picture(split, answer)
+
+    def _objection(self, answer: Rendered | Dropped, chroma: float, contrast: float, hashed: str) -> str:
+        """Why a picture is not used; empty when it is."""
+        recipe = self.recipe
+        if isinstance(answer, Dropped):
+            return answer.reason
+        if min(answer.width, answer.height) < recipe.min_side:
+            return f"tiny: {answer.width} x {answer.height}, min_side is {recipe.min_side}"
+        if contrast < recipe.min_contrast:
+            return f"flat: standard deviation of L* {contrast:.2f}, min_contrast is {recipe.min_contrast:g}"
+        if chroma < recipe.min_chroma:
+            return f"near-gray: mean chroma {chroma:.2f}, min_chroma is {recipe.min_chroma:g}"
+        twin = self.seen.get(answer.sha256) or self.seen.get(hashed)
+        return f"duplicate: of {twin}" if twin and not recipe.duplicates else ""
+
+    def _journal(self, files: "_Files") -> None:
+        state = {"done": self.done, "kept": self.kept, "dropped": self.dropped, "manifest": files.rows.tell()}
+        _replace(self.building / "journal.json", json.dumps(state))
+
+    def _finish(self) -> None:
+        """Names and ids of what was kept, then cache.json, then the name that says it is whole."""
+        names: dict[str, list[bytes]] = {split: [] for split in SPLITS}
+        for row in manifest(self.building):
+            if row["verdict"] == "kept":
+                names[row["split"]].append(row["name"].encode("utf-8", "surrogateescape"))
+        for split, kept in names.items():
+            (self.building / f"{split}.names").write_bytes(b"".join(kept))
+            np.cumsum([0, *map(len, kept)], dtype=np.int64).tofile(self.building / f"{split}.offsets")
+            ids = [stable_id(name.decode("utf-8", "surrogateescape")) for name in kept]
+            np.array(ids, dtype=np.int64).tofile(self.building / f"{split}.ids")
+        meta = {
+            "version": VERSION, "source": self.name, "describe": dict(self.source.describe()), "recipe": asdict(self.recipe),
+            "listed": len(self.items), "kept": self.kept, "dropped": self.dropped,
+        }  # fmt: skip
+        _replace(self.building / "cache.json", json.dumps(meta, indent=1))
+        (self.building / "journal.json").unlink(missing_ok=True)
+        os.rename(self.building, self.folder)
+        kept_, dropped = sum(self.kept.values()), sum(self.dropped.values())
+        self.tell(f"prepared {kept_} pictures, dropped {dropped}{_why(self.dropped)}: {self.folder}")
+
+
+class _Files:
+    """The growing files of a build."""
+
+    def __init__(self, folder: Path) -> None:
+        self.rows = open(folder / "manifest.csv", "ab")  # noqa: SIM115
+        self.pixels = {split: open(folder / f"{split}.pixels", "ab") for split in SPLITS}
+        self.sha256 = {split: open(folder / f"{split}.sha256", "ab") for split in SPLITS}
+
+    def __enter__(self) -> "_Files":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for file in self._all():
+            file.close()
+
+    def row(self, *values: object) -> None:
+        line = io.StringIO(newline="")
+        csv.writer(line, lineterminator="\n").writerow(values)
+        self.rows.write(line.getvalue().encode("utf-8", "surrogateescape"))
+
+    def picture(self, split: str, picture: Rendered) -> None:
+        self.pixels[split].write(np.ascontiguousarray(picture.pixels).data)
+        self.sha256[split].write(bytes.fromhex(picture.sha256))
+
+    def flush(self) -> None:
+        for file in self._all():
+            file.flush()
+
+    def sync(self) -> None:
+        for file in self._all():
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _all(self) -> list[IO[bytes]]:
+        return [self.rows, *self.pixels.values(), *self.sha256.values()]
+
+
+class _Progress:
+    """A line now and then: how far, how fast, how long still."""
+
+    def __init__(self, total: int, done: int, tell: Callable[[str], None]) -> None:
+        self.total, self.first, self.tell = total, done, tell
+        self.started = self.told = time.monotonic()
+
+    def show(self, done: int) -> None:
+        now = time.monotonic()
+        if now - self.told >= 5.0:
+            self.told = now
+            rate = (done - self.first) / (now - self.started)
+            left = (self.total - done) / max(rate, 1e-9)
+            self.tell(f"preparing: {done} of {self.total} pictures, {rate:.0f}/s, about {left:.0f} s left")
+
+
+def _render(source: Source, items: Sequence[Item], size: int) -> list[Rendered | Dropped]:
+    return list(source.render(items, size))
+
+
+def _tones(pixels: NDArray[np.uint8]) -> list[tuple[float, float]]:
+    """(mean Lab chroma, standard deviation of L*) of each picture."""
+    lab = color.bytes_to_lab(torch.from_numpy(pixels))
+    chroma = lab[:, 1:].norm(dim=1).mean(dim=(1, 2))
+    contrast = lab[:, 0].std(dim=(1, 2))
+    return list(zip(chroma.tolist(), contrast.tolist(), strict=True))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a small file so that it is the old one or the new one, never half of it."""
+    draft = path.with_name(path.name + ".draft")
+    draft.write_text(text)
+    os.replace(draft, path)
+
+
+def _why(dropped: Mapping[str, int]) -> str:
+    return f" ({', '.join(f'{n} {reason}' for reason, n in sorted(dropped.items()))})" if dropped else ""
+
+
+def _disk_error(error: OSError, root: Path) -> UserError:
+    cure = "give another folder with data.cache=FOLDER or COLORBENCH_CACHE"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(f"data.cache: the disk of {root} is full; free some space and run again to go on, or {cure}")
+    return UserError(f"data.cache: cannot write {error.filename or root} ({error.strerror or error}); {cure}")
