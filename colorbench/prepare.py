@@ -23,8 +23,10 @@ def main(argv: Sequence[str]) -> None:
     data = open_data(compose(argv)["data"])
     meta = read_meta(data.folder)
     print(f"data         {data.name}, {data.train.size} x {data.train.size} pixels, fingerprint {data.fingerprint}")
-    print(f"pictures     {', '.join(f'{split} {meta['kept'][split]}' for split in SPLITS)}")
-    print(f"dropped      {', '.join(f'{reason} {n}' for reason, n in sorted(meta['dropped'].items())) or 'none'}")
+    kept = ", ".join(f"{split} {meta['kept'][split]}" for split in SPLITS)
+    dropped = ", ".join(f"{reason} {n}" for reason, n in sorted(meta["dropped"].items()))
+    print(f"pictures     {kept}")
+    print(f"dropped      {dropped or 'none'}")
     print(f"cache        {data.folder} (manifest.csv says why each picture was kept or dropped)")
 
 
@@ -32,4 +34,5 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except UserError as error:
-        sys.exit(f"colorbench.prepare: {error}")
+        print(f"colorbench.prepare: {error}", file=sys.stderr)
+        sys.exit(2)
