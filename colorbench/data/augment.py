@@ -1,9 +1,9 @@
 """Augmentation: each picture its own parameters, drawn on the device from the picture's own stream.
 
-A batch transform of the usual libraries draws ONE flip, angle and crop for the whole batch. Here every number comes from
-``Noise`` (seed, image, visit, purpose), so an augmented picture is the same whatever the batch, the device count or the
-order. Rotation and resized crop are one affine map and one ``grid_sample`` (bilinear, mirrored at the border); jitter and
-blur follow in sRGB, as in the usual recipes. Flip alone never leaves 8 bits and costs almost nothing.
+A batch transform of the usual libraries draws ONE flip, angle and crop for the whole batch. Here every number comes
+from ``Noise`` (seed, image, visit, purpose), so an augmented picture is the same whatever the batch, the device count
+or the order. Rotation and resized crop are one affine map and one ``grid_sample`` (bilinear, mirrored at the border);
+jitter and blur follow in sRGB, as in the usual recipes. Flip alone never leaves 8 bits and costs almost nothing.
 """
 
 import math
@@ -23,9 +23,10 @@ from colorbench.registry import register
 class Standard:
     """Flip, rotation, resized crop, color jitter, blur.
 
-    flip: probability of a left-right mirror image. rotation: degrees, uniform in +- this. crop: the smallest share of the
-    area that a resized crop keeps (1 keeps all). jitter: brightness, contrast and saturation factors, uniform in 1 +- this,
-    applied in this order. blur: odd kernel size of a Gaussian whose sigma is uniform in 0.1-2 pixels (0: none).
+    flip: probability of a left-right mirror image. rotation: degrees, uniform in +- this. crop: the smallest share of
+    the area that a resized crop keeps (1 keeps all). jitter: brightness, contrast and saturation factors, uniform in 1
+    +- this, applied in this order. blur: odd kernel size of a Gaussian whose sigma is uniform in 0.1-2 pixels (0:
+    none).
     """
 
     def __init__(self, *, flip: float, rotation: float, crop: float, jitter: float, blur: int) -> None:

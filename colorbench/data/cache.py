@@ -7,7 +7,7 @@ is complete. A build that was killed goes on where its journal ends; a second pr
 for the first.
 
     cache.json      what it is, how many pictures each split has, why pictures were dropped
-    manifest.csv    one row for every picture, kept or dropped: name, sha256, width, height, split, chroma, verdict, reason
+    manifest.csv    one row for every picture: name, sha256, width, height, split, chroma, kept or dropped, reason
     SPLIT.pixels    uint8 [n, 3, size, size], raw
     SPLIT.sha256    32 bytes a picture     SPLIT.ids  int64 a picture     SPLIT.names, SPLIT.offsets  the names
 
@@ -244,8 +244,8 @@ class _Build:
         except BrokenProcessPool as error:
             near = ", ".join(printable(item.name) for item in ahead[0][1][:3])
             raise UserError(
-                f"data: a worker process died (out of memory, or a decoder crashed) near {near}; run again to go on from "
-                "there, with data.workers=0 to see the picture's own error"
+                f"data: a worker process died (out of memory, or a decoder crashed) near {near}; run again to go on from there, "
+                "with data.workers=0 to see the picture's own error"
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -258,7 +258,7 @@ class _Build:
             chroma, contrast = next(tones) if isinstance(answer, Rendered) else (0.0, 0.0)
             if self._full(item.split):
                 continue
-            hashed = hashlib.blake2b(answer.pixels, digest_size=8).hexdigest() if isinstance(answer, Rendered) else ""
+            hashed = hashlib.blake2b(answer.pixels.tobytes(), digest_size=8).hexdigest() if isinstance(answer, Rendered) else ""
             reason = self._objection(answer, chroma, contrast, hashed)
             split = str(item.split)
             files.row(
@@ -302,8 +302,8 @@ class _Build:
             ids = [stable_id(name.decode("utf-8", "surrogateescape")) for name in kept]
             np.array(ids, dtype=np.int64).tofile(self.building / f"{split}.ids")
         meta = {
-            "version": VERSION, "source": self.name, "describe": dict(self.source.describe()), "recipe": asdict(self.recipe),
-            "listed": len(self.items), "kept": self.kept, "dropped": self.dropped,
+            "version": VERSION, "source": self.name, "describe": dict(self.source.describe()), 
+            "recipe": asdict(self.recipe), "listed": len(self.items), "kept": self.kept, "dropped": self.dropped,
         }  # fmt: skip
         _replace(self.building / "cache.json", json.dumps(meta, indent=1))
         (self.building / "journal.json").unlink(missing_ok=True)
@@ -317,8 +317,11 @@ class _Files:
 
     def __init__(self, folder: Path) -> None:
         self.rows = open(folder / "manifest.csv", "ab")  # noqa: SIM115
-        self.pixels = {split: open(folder / f"{split}.pixels", "ab") for split in SPLITS}
-        self.sha256 = {split: open(folder / f"{split}.sha256", "ab") for split in SPLITS}
+        self.pixels: dict[str, IO[bytes]] = {}
+        self.sha256: dict[str, IO[bytes]] = {}
+        for split in SPLITS:
+            self.pixels[split] = open(folder / f"{split}.pixels", "ab")  # noqa: SIM115
+            self.sha256[split] = open(folder / f"{split}.sha256", "ab")  # noqa: SIM115
 
     def __enter__(self) -> "_Files":
         return self
@@ -333,7 +336,7 @@ class _Files:
         self.rows.write(line.getvalue().encode("utf-8", "surrogateescape"))
 
     def picture(self, split: str, picture: Rendered) -> None:
-        self.pixels[split].write(np.ascontiguousarray(picture.pixels).data)
+        self.pixels[split].write(picture.pixels.tobytes())
         self.sha256[split].write(bytes.fromhex(picture.sha256))
 
     def flush(self) -> None:

@@ -1,9 +1,9 @@
 """Prepared pictures: three splits of a cache, and the endless sequence of training batches.
 
 The training sequence is one fixed list: epoch 0's permutation, then epoch 1's, and so on, where the permutation of an
-epoch sorts the pictures by a hash of (seed, picture, epoch). Batch k of size B is entries kB .. (k+1)B - 1 of that list,
-and rank r of w takes the r-th of w equal parts of it. So a batch is a pure function of (seed, images seen): a run resumes
-anywhere with no state, whatever the number of workers, and another number of ranks goes on with the same list.
+epoch sorts the pictures by a hash of (seed, picture, epoch). Batch k of size B is entries kB .. (k+1)B - 1 of that
+list, and rank r of w takes the r-th of w equal parts of it. So a batch is a pure function of (seed, images seen): a run
+resumes anywhere with no state, whatever the number of workers, and another number of ranks goes on with the same list.
 """
 
 import hashlib
@@ -96,7 +96,9 @@ class Feed(Protocol):
 
     def batches(
         self, *, batch_size: int, seed: int, start: int, device: torch.device, rank: int, world: int
-    ) -> Iterator[Batch]: ...
+    ) -> Iterator[Batch]:
+        """See DataSet.train_batches."""
+        ...
 
 
 class CachedFeed:
@@ -112,6 +114,7 @@ class CachedFeed:
     def batches(
         self, *, batch_size: int, seed: int, start: int, device: torch.device, rank: int, world: int
     ) -> Iterator[Batch]:
+        """See DataSet.train_batches."""
         n = len(self.pictures)
         if batch_size % world:
             raise UserError(f"batch_size: {batch_size} must be a multiple of the number of processes, {world}")
@@ -176,6 +179,7 @@ class DataSet:
 
     @cached_property
     def fingerprint(self) -> str:
+        """A hash of what all the pictures are."""
         prints = [pictures.fingerprint for pictures in (self.train, self.val, self.test)]
         return hashlib.sha256(" ".join(prints).encode()).hexdigest()[:16]
 
@@ -233,8 +237,8 @@ def prepared(
             why = ", ".join(f"{n} {reason}" for reason, n in meta["dropped"].items()) or "none dropped"
             kind = "color image" if meta["dropped"] else "image"
             raise UserError(
-                f"data: no {kind} is left for {split} of {meta['listed']} listed ({why}; reasons in {folder}/manifest.csv); "
-                "give more pictures or lower data.min_chroma"
+                f"data: no {kind} is left for {split} of {meta['listed']} listed ({why}; reasons in "
+                f"{folder}/manifest.csv); give more pictures or lower data.min_chroma"
             )
     train, val, test = (Pictures.of_cache(folder, split, meta["kept"][split], size) for split in SPLITS)
     return DataSet(name, train, val, test, CachedFeed(train, augment, resident_share), source, folder)

@@ -1,8 +1,9 @@
 """A folder of image files: any tree, or one with train, val and test folders.
 
 Files are known by their extension and trusted for nothing else. Links are followed, each real folder is visited once,
-hidden files are skipped, names may hold any bytes. Where the root holds ``train`` (or ``training``), its folders say the
-split; a split that has no folder is carved from train by the hash of the name. Every other tree is split by the hash.
+hidden files are skipped, names may hold any bytes. Where the root holds ``train`` (or ``training``), its folders say
+the split; a split that has no folder is carved from train by the hash of the name. Every other tree is split by the
+hash.
 """
 
 import os
@@ -36,6 +37,7 @@ class Folder(Source):
         self.max_pixels = max_pixels
 
     def items(self) -> Iterable[Item]:
+        """Every image file under the root."""
         if not self.root.is_dir():
             what = "is a file" if self.root.exists() else "does not exist"
             raise UserError(f"data.root: {printable(str(self.root))} {what}; give a folder of images: data.root=PATH")
@@ -51,13 +53,16 @@ class Folder(Source):
             )
 
     def render(self, items: Sequence[Item], size: int) -> Iterator[Rendered | Dropped]:
+        """The pictures, resized."""
         for item in items:
             yield render_file(self.root / item.name, item, size, max_pixels=self.max_pixels, stretch=self.stretch)
 
     def describe(self) -> Mapping[str, Any]:
+        """What decides how the pictures look."""
         return {"stretch": self.stretch, "max_pixels": self.max_pixels}
 
     def where(self) -> str:
+        """The folder, resolved."""
         return str(self.root.resolve())
 
     @staticmethod

@@ -1,8 +1,8 @@
 """The color photographs that scikit-image ships in its wheel, cut into tiles: real pixels with no download.
 
 Five photographs (astronaut, cat, coffee, motorcycle, rocket) make about a hundred tiles. No two tiles share a pixel,
-but train and test tiles come from the SAME five photographs: a good score says that a model learned how these five look,
-not that it can color another photograph. Use it to try the machinery on real pixels; never for a claim.
+but train and test tiles come from the SAME five photographs: a good score says that a model learned how these five
+look, not that it can color another photograph. Use it to try the machinery on real pixels; never for a claim.
 """
 
 import hashlib
@@ -37,6 +37,7 @@ class Photos(Source):
         self.rows = rows
 
     def items(self) -> Iterable[Item]:
+        """Every tile."""
         for photo in PHOTOS:
             image, _ = _open(photo)
             side = image.height // self.rows
@@ -46,6 +47,7 @@ class Photos(Source):
                     yield Item(name, hashed_split(name.replace("/", " ")))
 
     def render(self, items: Sequence[Item], size: int) -> Iterator[Rendered | Dropped]:
+        """The pictures, resized."""
         stems = {photo.split(".")[0]: photo for photo in PHOTOS}
         for item in items:
             stem, place = item.name.split("/")
@@ -57,6 +59,7 @@ class Photos(Source):
             yield Rendered(fit(tile, size), content, side, side)
 
     def describe(self) -> Mapping[str, Any]:
+        """What decides how the pictures look."""
         return {"rows": self.rows, "photos": [_open(photo)[1] for photo in PHOTOS]}
 
 

@@ -27,9 +27,9 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 class Item:
     """One picture that exists.
 
-    name: stable and unique in the source, the same wherever the pictures lie: a relative path with '/', or a scene's id.
-    split: prescribed by the source, or None: the hash of the name decides.
-    stamp: changes when the content may have changed (file size and mtime; nothing for computed pictures).
+    name: stable and unique in the source, the same wherever the pictures lie: a relative path with '/', or a scene's
+    id. split: prescribed by the source, or None: the hash of the name decides. stamp: changes when the content may have
+    changed (file size and mtime; nothing for computed pictures).
     """
 
     name: str
