@@ -22,8 +22,7 @@ class Batch:
     @classmethod
     def of_bytes(cls, pixels: Bytes, ids: Ids, visits: Ids | None = None) -> Self:
         """From 8-bit sRGB pictures, on their device."""
-        L, ab = color.split(color.bytes_to_lab(pixels))
-        return cls(L, ab, ids, torch.zeros_like(ids) if visits is None else visits)
+        return cls(*color.encode_bytes(pixels), ids, torch.zeros_like(ids) if visits is None else visits)
 
     @classmethod
     def of_rgb(cls, rgb: Picture, ids: Ids, visits: Ids) -> Self:
