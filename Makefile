@@ -1,0 +1,47 @@
+# make run and make test need nothing but Python 3.11 to 3.13: they set everything up first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUNS ?= outputs
+
+.PHONY: setup run test test-slow lint table report smoke bench-data bench-metrics clean
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+run: setup ## train the default model on the embedded scenes, evaluate it, print its row and a picture
+	$(BIN)/python -m colorbench
+
+test: setup ## the default test suite
+	$(BIN)/python -m pytest
+
+test-slow: setup ## what the default suite leaves out, except what needs a GPU
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+table: setup ## RUNS=folder ...
+	$(BIN)/python -m colorbench.table $(RUNS)
+
+report: setup
+	$(BIN)/python -m colorbench.report $(RUNS) -o outputs/report.html
+
+smoke: setup ## every part once, in seconds: a tiny run of the default model
+	$(BIN)/python -m colorbench experiment=smoke
+
+bench-data: setup
+	$(BIN)/python benchmarks/data.py
+
+bench-metrics: setup
+	$(BIN)/python benchmarks/metrics.py
+
+clean: ## caches of tools; runs and data stay
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find colorbench tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,120 @@
+"""``python -m colorbench [GROUP=OPTION | KEY=VALUE]...``: train one run, evaluate it, print its row.
+
+With ``-m``, every combination of comma-separated values is a run of its own (Hydra's multirun); a failed run does not
+stop the others and makes the exit code non-zero. Exit codes: 0 done or skipped, 1 a run failed, 2 something the user
+can mend (one line on stderr), 130 interrupted (the same command goes on).
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from colorbench.config import choices, compose, conf_dir, normalize, resolve
+from colorbench.errors import UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_FAILURES = "COLORBENCH_FAILURES"  # a file that every cell of a sweep appends its failure to, in any process
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    import hydra
+    from hydra._internal.utils import get_args_parser
+
+    argv = normalize(sys.argv[1:] if argv is None else argv)
+    arguments = get_args_parser().parse_args(argv)
+    if not (arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion):
+        try:
+            _validate(arguments.overrides, arguments.multirun, [arguments.config_dir] if arguments.config_dir else [])
+        except UserError as error:
+            _exit(error)
+    sys.argv[1:] = argv
+    with tempfile.TemporaryDirectory() as scratch:
+        failures = Path(scratch) / "failures"
+        if arguments.multirun:
+            os.environ[_FAILURES] = str(failures)
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_task)()
+        failed = failures.read_text().splitlines() if failures.exists() else []
+    if failed:
+        print(f"colorbench: {len(failed)} run(s) failed:", *failed, sep="\n  ", file=sys.stderr)
+        sys.exit(1)
+
+
+def _task(tree: "DictConfig") -> float | None:
+    """One run: Hydra calls this, in this process or in a launcher's."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    runtime = HydraConfig.get()
+    overrides = list(runtime.overrides.task)
+    sweeping = runtime.mode == RunMode.MULTIRUN
+    try:
+        from colorbench.engine.engine import Interrupted
+        from colorbench.engine.folder import Busy
+        from colorbench.train import train
+    except ImportError as error:
+        _exit(UserError(f"{error}; run `make setup` or `pip install -e .`"))
+    try:
+        result = train(
+            resolve(tree, overrides),
+            model=runtime.runtime.choices["model"],
+            experiment=runtime.runtime.choices.get("experiment") or "default",
+            overrides=overrides,
+            device_index=runtime.job.num if sweeping else 0,
+        )
+        return result.best
+    except Interrupted as stop:
+        print(f"colorbench: {stop}; the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    except Busy as error:
+        if not sweeping:
+            _exit(error)
+        print(f"colorbench: {error}", file=sys.stderr)
+    except Exception as error:
+        if not sweeping:
+            if isinstance(error, UserError):
+                _exit(error)
+            raise
+        line = f"{' '.join(overrides)}: {type(error).__name__}: {error}"
+        print(f"colorbench: failed: {line}", file=sys.stderr)
+        with Path(os.environ[_FAILURES]).open("a") as file:
+            file.write(line.replace("\n", " ") + "\n")
+    return None
+
+
+def _validate(overrides: list[str], sweeping: bool, extra_dirs: list[str]) -> None:
+    """Compose before anything starts, so that a mistake is one line at once; of a sweep, every value of every axis."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if not sweeping:
+        compose(overrides, extra_dirs)
+        return
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except Exception as error:  # Hydra raises several kinds here
+        raise UserError(" ".join(str(error).split())[:300]) from error
+    axes = [[f"{o.get_key_element()}={v}" for v in o.sweep_string_iterator()] if _listed(o) else None for o in parsed]
+    fixed = [word for word, axis, o in zip(overrides, axes, parsed, strict=True) if axis is None and not o.is_hydra_override() and not o.is_sweep_override()]
+    first = [axis[0] for axis in axes if axis]
+    for i, axis in enumerate([axis for axis in axes if axis] or [[""]]):
+        for value in axis:
+            others = [word for j, word in enumerate(first) if j != i]
+            compose([*fixed, *others, *([value] if value else [])], extra_dirs)
+
+
+def _listed(override: Any) -> bool:
+    return override.is_sweep_override() and override.is_choice_sweep() or override.is_sweep_override() and override.is_discrete_sweep()
+
+
+def _exit(error: UserError) -> None:
+    print(f"colorbench: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

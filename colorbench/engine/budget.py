@@ -1,0 +1,64 @@
+"""Budget: how much training a run may spend, and where it stands. The clock is images seen, not steps, not epochs."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from colorbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Clock:
+    """images: seen by the optimizers, over all ranks. seconds: of training steps, over all sessions of the run."""
+
+    images: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The run ends at whichever limit comes first; None is no limit."""
+
+    images: int | None
+    seconds: float | None
+
+    def progress(self, clock: Clock) -> float:
+        """The share of the budget that is spent, in [0, 1]."""
+        of_images = clock.images / self.images if self.images else 0.0
+        of_seconds = clock.seconds / self.seconds if self.seconds else 0.0
+        return min(1.0, max(of_images, of_seconds))
+
+    def spent(self, clock: Clock) -> bool:
+        """Is it over?"""
+        return self.progress(clock) >= 1.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """A moment of a run: ``25%`` of the budget, or a number of images seen."""
+
+    share: float | None
+    images: int | None
+
+    @classmethod
+    def parse(cls, text: str | int | None, key: str) -> Self | None:
+        """From ``25%``, ``20000`` or None."""
+        if text is None:
+            return None
+        try:
+            if isinstance(text, str) and text.endswith("%"):
+                return cls(float(text[:-1]) / 100, None)
+            return cls(None, int(text))
+        except ValueError:
+            raise UserError(f"{key}: expected images (20000), a share of the budget (25%) or null, got {text!r}") from None
+
+    def passed(self, clock: Clock, budget: Budget) -> bool:
+        """Is this moment over?"""
+        if self.images is not None:
+            return clock.images >= self.images
+        return budget.progress(clock) >= self.share  # type: ignore[operator]
+
+    def count(self, clock: Clock, budget: Budget) -> int:
+        """How often this interval has passed, when it is read as 'every'."""
+        if self.images is not None:
+            return clock.images // self.images
+        return int(budget.progress(clock) / self.share + 1e-9)  # type: ignore[operator]

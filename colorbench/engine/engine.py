@@ -1,0 +1,337 @@
+"""The loop. It owns time, devices and disks, and makes the only ``backward()`` of the package.
+
+    for batch in batches(start = images seen):
+        for loss, group in family.objectives(batch, noise, weights):     the family yields, in the paper's order
+            mean(loss).backward(inputs = group's parameters)             into that group only
+            clip, step the group's optimizer
+        average the weights; images seen += batch
+        log · validate · save, when due
+
+Gradient accumulation advances one generator for each micro-batch in lockstep, so that a GAN's generator loss still
+sees the discriminator updated on the whole batch. Everything random is a function of (seed, image, visit), so a run
+that is killed anywhere and resumed ends with the same weights, bit for bit.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from colorbench.batch import Batch
+from colorbench.engine.budget import Budget, Clock, Point
+from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
+from colorbench.engine.ema import Ema
+from colorbench.engine.optimizers import Group, Optimizers, restore_generator
+from colorbench.engine.phases import Phase, Phases
+from colorbench.engine.precision import autocast
+from colorbench.engine.progress import Progress
+from colorbench.engine.ranks import Ranks
+from colorbench.errors import UserError
+from colorbench.family import Family, Objective
+from colorbench.noise import Noise
+
+
+class Monitor(Protocol):
+    """What looks at the pictures while the engine trains; it returns numbers like ``val/psnr``."""
+
+    best: str
+
+    def __call__(self, family: Family, images: int, progress: float) -> Mapping[str, float]: ...
+
+
+class Record(Protocol):
+    """Where numbers go: rows of {key: value} at a number of images seen."""
+
+    def log(self, images: int, values: Mapping[str, float]) -> None: ...
+
+
+class Interrupted(Exception):
+    """SIGTERM or SIGINT: the state is saved; the same command goes on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The ``engine`` node of the config."""
+
+    accumulate: int
+    channels_last: bool
+    log_every: str | int
+    validate_every: str | int
+    keep_every: str | int | None
+    checkpoint_seconds: float
+    patience: int | None
+    max_bad_steps: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended. reason: ``budget``, ``early stopping`` or ``nothing to train``."""
+
+    clock: Clock
+    reason: str
+    best: float | None
+    waiting: float
+
+
+class Engine:
+    """Trains one family on one stream of batches.
+
+    batches: start (images seen) -> infinite batches of this rank. optim: the config's node (see Optimizers).
+    phases: list of phases (see Phases). record: every number. folder: where checkpoints go.
+    """
+
+    def __init__(
+        self,
+        *,
+        family: Family,
+        batches: Callable[[int], Iterator[Batch]],
+        optim: Mapping[str, Any],
+        phases: Sequence[Mapping[str, Any]],
+        budget: Budget,
+        settings: Settings,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        precision: str,
+        folder: Path,
+        record: Record,
+        monitor: Monitor,
+        progress: Progress,
+        ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
+    ):
+        if batch_size % (ranks.count * settings.accumulate):
+            raise UserError(
+                f"batch_size: {batch_size} cannot be shared by {ranks.count} ranks x {settings.accumulate} micro-batches"
+            )
+        self.family, self.batches, self.budget, self.settings = family, batches, budget, settings
+        self.batch_size, self.seed, self.device, self.precision = batch_size, seed, device, precision
+        self.record, self.monitor, self.progress, self.ranks = record, monitor, progress, ranks
+        self.micro = batch_size // ranks.count // settings.accumulate
+        if settings.channels_last:
+            to_channels_last(family)
+        self.optimizers = Optimizers(optim, family.trainable())
+        self.phases = Phases(phases, budget)
+        self.phases.validate(list(self.optimizers.groups), family.weights)
+        self.ema = Ema(family, optim["ema"])
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        self.checkpoints = Checkpoints(folder / "checkpoints")
+        self.clock = Clock()
+        self.best: float | None = None
+        self.stale = 0  # validations since the best
+        self.bad_steps = 0
+        self.waiting = 0.0  # seconds spent waiting for data, this session
+        self._points = {
+            name: Point.parse(getattr(settings, name), f"engine.{name}")
+            for name in ("log_every", "validate_every", "keep_every")
+        }
+
+    def resume(self) -> bool:
+        """Continue from the last checkpoint, if there is one."""
+        path = self.checkpoints.find()
+        if path is None:
+            return False
+        state = self.checkpoints.load_state(path)
+        load_into(self.family, load_weights(path / "weights.safetensors"), str(path))
+        self.ema.load({k: v.to(self.device) for k, v in load_weights(path / "ema.safetensors").items()}, state["ema_steps"])
+        self.optimizers.load(state["optimizers"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.clock = Clock(state["images"], state["seconds"])
+        self.best, self.stale = state["best"], state["stale"]
+        return True
+
+    def fit(self) -> Outcome:
+        """Train until the budget is spent. Raises Interrupted after saving; UserError when the loss stays not finite."""
+        if not self.optimizers.groups:
+            self._save(("last", "best"))
+            return Outcome(self.clock, "nothing to train", None, 0.0)
+        reason = "early stopping" if self._out_of_patience() else "budget"
+        with _signals() as stopped:
+            saved = time.monotonic()
+            stream = self.batches(self.clock.images)
+            sums = Sums()
+            while not self.budget.spent(self.clock) and not self._out_of_patience():
+                before, started = self.clock, time.perf_counter()
+                batch = next(stream)
+                waited = time.perf_counter() - started
+                index, phase = self.phases.at(before)
+                self._step(batch, phase, sums)
+                self._synchronize()
+                elapsed = time.perf_counter() - started
+                self.waiting += waited
+                self.clock = Clock(before.images + self.batch_size, self._agree(before.seconds + elapsed))
+                sums.tick(self.batch_size, elapsed, waited)
+                self.progress.update(self.clock, self.budget.progress(self.clock))
+                if self._due("log_every", before):
+                    self._log(sums, index, phase)
+                if self._due("validate_every", before):
+                    self._validate()
+                    reason = "early stopping" if self._out_of_patience() else reason
+                    saved = time.monotonic()
+                elif self._due("keep_every", before) or time.monotonic() - saved > self.settings.checkpoint_seconds:
+                    self._save(("last",), keep=self._due("keep_every", before))
+                    saved = time.monotonic()
+                if stopped:
+                    self._save(("last",))
+                    raise Interrupted(f"stopped by {stopped[0]} at {self.clock.images:,} images")
+        return Outcome(self.clock, reason, self.best, self.waiting)
+
+    def _step(self, batch: Batch, phase: Phase, sums: "Sums") -> None:
+        """One batch: every objective that the family yields, in order."""
+        restore_generator(self.seed, self.clock.images)
+        self.family.train()
+        weights = {**self.family.weights, **phase.weights}
+        progress = self.budget.progress(self.clock)
+        noise = Noise.of(self.seed, batch.ids, batch.visits)
+        pairs = zip(batch.split(self.micro), noise.split(self.micro), strict=True)
+        generators = [self.family.objectives(b, n, weights) for b, n in pairs]
+        while (objectives := self._advance(generators)) is not None:
+            name = objectives[0].updates
+            sums.add(name, objectives)
+            if phase.trains(name):
+                group = self.optimizers.groups[name]
+                group.set_rate(group.decay(progress) * phase.lr_factor(name))
+                self._update(group, objectives, len(batch))
+        self.ema.update()
+
+    def _advance(self, generators: list[Iterator[Objective]]) -> list[Objective] | None:
+        """The next objective of every micro-batch, or None when they are exhausted."""
+        with autocast(self.precision, self.device):
+            objectives = [next(g, None) for g in generators]
+        return None if objectives[0] is None else objectives  # type: ignore[return-value]
+
+    def _update(self, group: Group, objectives: list[Objective], images: int) -> None:
+        group.optimizer.zero_grad(set_to_none=True)
+        for objective in objectives:
+            loss = objective.loss.sum() / images
+            self.scaler.scale(loss).backward(inputs=group.parameters)
+        self.scaler.unscale_(group.optimizer)
+        self.ranks.average(group.gradients())
+        finite = bool(group.norm().isfinite())
+        if finite or self.scaler.is_enabled():  # with fp16 the scaler skips the step and lowers its scale
+            self.scaler.step(group.optimizer)
+            self.scaler.update()
+        self.bad_steps = 0 if finite else self.bad_steps + 1
+        if self.bad_steps >= self.settings.max_bad_steps:
+            raise UserError(
+                f"optim: {self.bad_steps} steps in a row with a loss or gradient of {group.name!r} that is not finite, "
+                f"at {self.clock.images:,} images; lower optim.lr or set optim.clip (the last checkpoint is good)"
+            )
+
+    def _validate(self) -> None:
+        """Look at the averaged weights' pictures, log, decide on best, save."""
+        self.family.eval()
+        with self.ema.applied(), torch.no_grad(), autocast(self.precision, self.device):
+            progress = self.budget.progress(self.clock)
+            values = dict(self.monitor(self.family, self.clock.images, progress)) if self.ranks.first else {}
+        values = self.ranks.broadcast(values)  # type: ignore[assignment]
+        if self.monitor.best not in values:
+            raise UserError(f"monitor.best: {self.monitor.best!r} is not measured; one of {', '.join(sorted(values))}")
+        score = values[self.monitor.best]
+        better = self.best is None or score < self.best
+        self.best, self.stale = (score, 0) if better else (self.best, self.stale + 1)
+        self.record.log(self.clock.images, values)
+        self._save(("last", "best") if better else ("last",))
+
+    def _save(self, links: tuple[str, ...], keep: bool = False) -> None:
+        if not self.ranks.first:
+            return
+        state = {
+            "images": self.clock.images, "seconds": self.clock.seconds, "best": self.best, "stale": self.stale,
+            "ema_steps": self.ema.steps, "optimizers": self.optimizers.state_dict(), "scaler": self.scaler.state_dict(),
+        }  # fmt: skip
+        self.checkpoints.save(self.clock.images, self.family.state_dict(), self.ema.state_dict(), state, links, keep)
+
+    def _log(self, sums: "Sums", index: int, phase: Phase) -> None:
+        values = sums.means()
+        progress = self.budget.progress(self.clock)
+        for name, group in self.optimizers.groups.items():
+            values[f"train/lr_{name}"] = group.lr * group.decay(progress) * phase.lr_factor(name) * phase.trains(name)
+        self.record.log(self.clock.images, {**values, "train/phase": float(index), "train/seconds": self.clock.seconds})
+        sums.clear()
+
+    def _due(self, name: str, before: Clock) -> bool:
+        """Has this interval passed with the last step, or has the budget just ended (except for keep_every)?"""
+        point = self._points[name]
+        if point is None:
+            return False
+        ended = name != "keep_every" and self.budget.spent(self.clock)
+        return ended or point.count(self.clock, self.budget) > point.count(before, self.budget)
+
+    def _out_of_patience(self) -> bool:
+        return self.settings.patience is not None and self.stale >= self.settings.patience
+
+    def _agree(self, seconds: float) -> float:
+        """All ranks must end at the same step: the first rank's watch counts."""
+        return self.ranks.broadcast(seconds) if self.budget.seconds else seconds  # type: ignore[return-value]
+
+    def _synchronize(self) -> None:
+        if self.device.type == "cuda" and self.budget.seconds:
+            torch.cuda.synchronize(self.device)
+
+
+class Sums:
+    """Means of what was logged since the last line, kept on the device so that no step waits for a number."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Start a new interval."""
+        self.totals: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        self.images, self.seconds, self.waited = 0, 0.0, 0.0
+
+    def tick(self, images: int, seconds: float, waited: float) -> None:
+        """Count one step."""
+        self.images, self.seconds, self.waited = self.images + images, self.seconds + seconds, self.waited + waited
+
+    def add(self, group: str, objectives: list[Objective]) -> None:
+        """One objective of every micro-batch."""
+        for objective in objectives:
+            for key, value in {f"loss_{group}": objective.loss, **objective.logs}.items():
+                self.totals[key] = self.totals.get(key, 0) + value.detach().float().mean()
+                self.counts[key] = self.counts.get(key, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """``train/KEY`` -> mean; and images per second, with the share of the time spent waiting for data."""
+        values = {f"train/{k}": float(total) / self.counts[k] for k, total in self.totals.items()}
+        values["train/images_per_second"] = self.images / max(self.seconds, 1e-9)
+        values["train/waiting_share"] = self.waited / max(self.seconds, 1e-9)
+        return values
+
+
+def to_channels_last(module: nn.Module) -> None:
+    """Convolution weights in the memory format that is fast in bf16 (on CPUs too). Buffers stay as they are."""
+    for p in module.parameters():
+        if p.dim() == 4:
+            p.data = p.data.contiguous(memory_format=torch.channels_last)
+
+
+@contextmanager
+def _signals() -> Iterator[list[str]]:
+    """SIGTERM and SIGINT become a name in a list, looked at between two steps."""
+    received: list[str] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        if received:  # the second time at once
+            raise KeyboardInterrupt
+        received.append(signal.Signals(number).name)
+
+    previous = {}
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            previous[number] = signal.signal(number, note)
+    except ValueError:  # not the main thread (a joblib worker, a notebook): the caller's handlers stay
+        pass
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

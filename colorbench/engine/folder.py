@@ -1,0 +1,91 @@
+"""The run folder: named by what the run computes, owned by one process at a time, never overwritten.
+
+``outputs/<experiment>/<model>-<hash>/`` holds config.yaml (resolved), overrides.txt, env.json, status.json,
+metrics.jsonl, metrics.csv, log.txt, checkpoints/, previews/, curves.png and eval/. The same command finds the same
+folder: a finished run is skipped, a cut one is resumed.
+
+The lock is the operating system's (flock), so a killed process leaves none behind; on a disk shared between machines
+it holds wherever the file system supports it (NFS 4, Lustre with flock, CephFS).
+"""
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, Self
+
+import yaml
+
+from colorbench.errors import UserError
+
+
+class RunFolder:
+    """One run's folder; use as a context manager to own it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._lock: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        """Take the lock; UserError when another process has it or the folder cannot be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path / "lock").open("a+")
+        except OSError as error:
+            raise UserError(f"output: cannot write to {self.path} ({error.strerror}); set output=FOLDER") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            self._lock.seek(0)
+            owner = self._lock.read().strip() or "another process"
+            self._lock.close()
+            self._lock = None
+            raise Busy(f"{self.path}: {owner} is working on this run; wait for it or choose another seed") from error
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        self._lock.flush()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock:
+            self._lock.truncate(0)
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What status.json says; {} for a new folder."""
+        file = self.path / "status.json"
+        return json.loads(file.read_text()) if file.exists() else {}
+
+    def set_status(self, state: str, **facts: Any) -> None:
+        """state: running, trained, finished, interrupted or failed. Facts are merged into what is there."""
+        self.write_json("status.json", {**self.status, **facts, "state": state, "updated": time.strftime("%FT%TZ", time.gmtime())})
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Atomically."""
+        self.write_text(name, json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
+
+    def write_yaml(self, name: str, value: Mapping[str, Any]) -> None:
+        """Atomically."""
+        self.write_text(name, yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Atomically: a reader sees the old file or the new one."""
+        target = self.path / name
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            temporary.write_text(text)
+            os.replace(temporary, target)
+        except OSError as error:
+            raise UserError(f"{target}: cannot be written ({error.strerror}); nothing was lost, run again") from error
+
+
+class Busy(UserError):
+    """Another process owns the run."""

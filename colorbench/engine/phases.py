@@ -1,0 +1,66 @@
+"""Phases as data: until when, which loss weights, which learning rates, which groups.
+
+    phases:
+      - {until: 20%, weights: {adversarial: 0, perceptual: 0}, updates: [generator]}   # warm-up on L1
+      - {weights: {perceptual: 10}, lr: {generator: 0.1}}                              # then everything
+
+Any family can use them: a weight of 0 turns a term off, a group that is not in ``updates`` is frozen, ``lr`` is a
+factor of the optimizer's rate. The last phase lasts until the budget ends.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from colorbench.engine.budget import Budget, Clock, Point
+from colorbench.errors import UserError
+from colorbench.registry import checked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """until: images or percent, None for the rest. updates: the groups trained, None for all."""
+
+    until: str | int | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
+    lr: float | Mapping[str, float] = 1.0
+    updates: list[str] | None = None
+
+    def lr_factor(self, group: str) -> float:
+        """Factor of the learning rate of a group."""
+        return self.lr.get(group, 1.0) if isinstance(self.lr, Mapping) else self.lr
+
+    def trains(self, group: str) -> bool:
+        """Is the group updated in this phase?"""
+        return self.updates is None or group in self.updates
+
+
+class Phases:
+    """The phases of one run, in order."""
+
+    def __init__(self, configs: Sequence[Mapping[str, Any]], budget: Budget):
+        self.budget = budget
+        self.phases = [Phase(**checked(Phase, "a phase", f"phases[{i}]", c)) for i, c in enumerate(configs)] or [Phase()]
+        self.ends = [Point.parse(p.until, f"phases[{i}].until") for i, p in enumerate(self.phases)]
+        for i, end in enumerate(self.ends[:-1]):
+            if end is None:
+                raise UserError(f"phases[{i}]: needs `until`, since another phase follows")
+
+    def at(self, clock: Clock) -> tuple[int, Phase]:
+        """Index and phase of this moment."""
+        for i, end in enumerate(self.ends[:-1]):
+            if not end.passed(clock, self.budget):  # type: ignore[union-attr]
+                return i, self.phases[i]
+        return len(self.phases) - 1, self.phases[-1]
+
+    def validate(self, groups: Sequence[str], weights: Mapping[str, float]) -> None:
+        """Every name must be known to the family; raises UserError."""
+        from colorbench.registry import suggest
+
+        for i, phase in enumerate(self.phases):
+            for name in phase.weights:
+                if name not in weights:
+                    raise UserError(f"phases[{i}].weights.{name}: the model has no such loss{suggest(name, sorted(weights))}")
+            for name in [*(phase.updates or []), *(phase.lr if isinstance(phase.lr, Mapping) else [])]:
+                if name not in groups:
+                    raise UserError(f"phases[{i}]: the model has no group {name!r}{suggest(name, sorted(groups))}")

@@ -1,0 +1,75 @@
+"""The run's own record: every number in metrics.jsonl and metrics.csv, whatever else logs. Needs no account.
+
+A resumed run first forgets the lines that lie beyond its checkpoint, so that the record of a killed run reads like the
+record of one that was never killed.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Logger(Protocol):
+    """A place that numbers, pictures and facts also go to (W&B, TensorBoard)."""
+
+    def start(self, *, name: str, model: str, group: str, folder: Path, config: Mapping[str, Any]) -> None:
+        """Before training, also of a resumed run. ``group`` is what the runs of one sweep share."""
+
+    def log(self, images: int, values: Mapping[str, float]) -> None:
+        """The numbers of one moment."""
+
+    def picture(self, images: int, key: str, file: Path) -> None:
+        """A PNG of this moment."""
+
+    def finish(self, summary: Mapping[str, Any], rows: Path | None, checkpoint: Path | None) -> None:
+        """At the end, or when the run is stopped: facts, the CSV of per-image rows, the last checkpoint."""
+
+
+class Journal:
+    """metrics.jsonl (one object for each moment) and metrics.csv (images_seen, key, value), and the loggers."""
+
+    def __init__(self, folder: Path, loggers: Sequence[Logger] = (), images: int = 0):
+        """images: where the run stands; later lines are forgotten."""
+        self.jsonl, self.csv, self.loggers = folder / "metrics.jsonl", folder / "metrics.csv", loggers
+        rows = [r for r in read_jsonl(self.jsonl) if r["images_seen"] <= images] if images else []
+        temporary = self.jsonl.with_name(f".metrics.{os.getpid()}")
+        temporary.write_text("".join(json.dumps(r) + "\n" for r in rows))
+        os.replace(temporary, self.jsonl)
+        with self.csv.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["images_seen", "key", "value"])
+            for row in rows:
+                writer.writerows(_csv(row))
+
+    def log(self, images: int, values: Mapping[str, float]) -> None:
+        """Append the numbers of one moment."""
+        row = {"images_seen": images, **values}
+        with self.jsonl.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        with self.csv.open("a", newline="") as file:
+            csv.writer(file).writerows(_csv(row))
+        for logger in self.loggers:
+            logger.log(images, values)
+
+    def picture(self, images: int, key: str, file: Path) -> None:
+        """Show a picture that is already on disk to the loggers."""
+        for logger in self.loggers:
+            logger.picture(images, key, file)
+
+
+def read_jsonl(file: Path) -> list[dict[str, Any]]:
+    """The rows of metrics.jsonl; a last line cut by a kill is left out."""
+    rows: list[dict[str, Any]] = []
+    for line in file.read_text().splitlines() if file.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+def _csv(row: Mapping[str, Any]) -> list[list[Any]]:
+    return [[row["images_seen"], key, value] for key, value in row.items() if key != "images_seen"]

@@ -1,0 +1,57 @@
+"""Learning-rate schedules: a factor in [0, 1] of the group's rate, as a function of the run's progress in [0, 1].
+
+Progress is the share of the budget that is spent (of images seen, or of seconds), so that a schedule means the same at
+every budget.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from colorbench.registry import register
+
+
+class Decay(Protocol):
+    """progress in [0, 1] -> factor of the learning rate."""
+
+    def __call__(self, progress: float) -> float: ...
+
+
+@register("decay", "constant")
+@dataclass(frozen=True, kw_only=True)
+class Constant:
+    """factor 1, after a linear warm-up over the first ``warmup`` share of the budget."""
+
+    warmup: float = 0.0
+
+    def __call__(self, progress: float) -> float:
+        return _ramp(progress, self.warmup)
+
+
+@register("decay", "cosine")
+@dataclass(frozen=True, kw_only=True)
+class Cosine:
+    """Half a cosine from 1 to ``floor`` (Loshchilov & Hutter 2017, eq. 5, no restarts), after a linear warm-up."""
+
+    warmup: float = 0.0
+    floor: float = 0.0
+
+    def __call__(self, progress: float) -> float:
+        done = min(max((progress - self.warmup) / max(1.0 - self.warmup, 1e-9), 0.0), 1.0)
+        return _ramp(progress, self.warmup) * (self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+@register("decay", "step")
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Multiply by ``gamma`` after every ``every`` share of the budget (StepLR; 30 of 120 epochs is 0.25)."""
+
+    every: float = 0.25
+    gamma: float = 0.1
+
+    def __call__(self, progress: float) -> float:
+        return self.gamma ** int(min(progress, 1.0 - 1e-9) / self.every)
+
+
+def _ramp(progress: float, warmup: float) -> float:
+    return min(1.0, (progress + 1e-3) / (warmup + 1e-3)) if warmup else 1.0

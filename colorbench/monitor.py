@@ -1,0 +1,158 @@
+"""The monitor looks at validation pictures while a run trains: numbers, alarms and previews.
+
+It colors a fixed subset with the averaged weights and reports
+
+    val/ab_l1               mean |ab_hat - ab| in CIELAB units        val/psnr   dB, of the 8-bit picture
+    val/delta_e76           mean Euclidean distance in CIELAB units   val/loss   sum of the family's own objectives
+    val/chroma_ratio        mean chroma of the samples / of the truth          (1 is right; sepia is below 0.5)
+    val/colorfulness_ratio  Hasler-Suesstrunk M3 of the samples / of the truth (1 is right)
+    val/ab_drift            distance between the mean color of all samples and of all truths, CIELAB units (0 is right)
+    val/alarms              how many alarms ring
+
+An alarm rings when one of the last three leaves its range from `monitor.alarms` after the share `monitor.alarms_from` of
+the budget: the flag ``alarm/NAME`` is 1 in the record, and one line says that it began (or ended). The same numbers for every family, so that a collapse (gray, sepia, one color cast) is
+seen while it happens.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from colorbench import color
+from colorbench.arrays import Bytes, PerImage, Picture, Tensor
+from colorbench.batch import Batch
+from colorbench.family import Family
+from colorbench.noise import Noise
+
+Alarms = Mapping[str, Sequence[float]]
+
+
+class Draw(Protocol):
+    """Writes a PNG of labelled columns, one row for each picture."""
+
+    def __call__(self, columns: Mapping[str, Bytes], file: Path) -> Path: ...
+
+
+class Sample(Protocol):
+    """A split of a data set, in order."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, batch_size: int, device: torch.device) -> Iterable[Batch]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Monitor:
+    """pictures: the subset that is colored. previews: how many of them are drawn to ``folder``. warn: prints a line.
+
+    show(images, key, file) hands a drawn preview to the loggers.
+    """
+
+    pictures: Sample
+    batch_size: int
+    device: torch.device
+    seed: int
+    best: str
+    alarms: Alarms
+    alarms_from: float
+    previews: int
+    folder: Path
+    draw: Draw
+    warn: Callable[[str], None]
+    show: Callable[[int, str, Path], None]
+    ringing: set[str] = field(default_factory=set)
+
+    def __call__(self, family: Family, images: int, progress: float) -> Mapping[str, float]:
+        """Numbers of this moment."""
+        moments, rows = Moments(), []
+        for batch in self.pictures.batches(self.batch_size, self.device):
+            noise = Noise.of(self.seed, batch.ids)
+            ab_hat = family.colorize(batch.L, noise).float()
+            rgb_hat = color.to_bytes(color.decode(batch.L, ab_hat))
+            rgb = color.to_bytes(batch.rgb)
+            moments.add(batch, ab_hat, rgb_hat, rgb, _loss(family, batch, noise))
+            rows.append((color.to_bytes(color.decode(batch.L, torch.zeros_like(ab_hat))), rgb, rgb_hat))
+        values = moments.values()
+        flags = self._ring(values, images, progress)
+        if self.previews and rows:
+            gray, truth, model = (torch.cat(column)[: self.previews] for column in zip(*rows, strict=True))
+            file = self.draw({"gray": gray, "truth": truth, "model": model}, self.folder / f"images-{images:09d}.png")
+            self.show(images, "val/previews", file)
+        return {**values, **flags, "val/alarms": sum(flags.values())}
+
+    def _ring(self, values: Mapping[str, float], images: int, progress: float) -> dict[str, float]:
+        flags = {}
+        for name, (low, high) in self.alarms.items():
+            value = values[f"val/{name}"]
+            rings = progress >= self.alarms_from and not low <= value <= high
+            flags[f"alarm/{name}"] = float(rings)
+            if rings and name not in self.ringing:
+                self.ringing.add(name)
+                self.warn(f"alarm at {images:,} images: {name} is {value:.2f}, expected {low:g} to {high:g}: {_MEANING[name]}")
+            elif not rings and name in self.ringing:
+                self.ringing.remove(name)
+                self.warn(f"alarm over at {images:,} images: {name} is {value:.2f}")
+        return flags
+
+
+_MEANING = {
+    "chroma_ratio": "gray or sepia when low, garish when high",
+    "colorfulness_ratio": "dull when low, confetti when high",
+    "ab_drift": "a color cast over all pictures",
+}
+
+
+class Moments:
+    """Running sums over the subset."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.sums: dict[str, Tensor] = {}
+
+    def add(self, batch: Batch, ab_hat: Tensor, rgb_hat: Bytes, rgb: Bytes, loss: PerImage) -> None:
+        """One batch, weighted by its size."""
+        error = (ab_hat - batch.ab) * color.AB_UNIT
+        squared = (color.from_bytes(rgb_hat) - color.from_bytes(rgb)).square().mean(dim=(1, 2, 3))
+        new = {
+            "ab_l1": error.abs().mean(dim=(1, 2, 3)),
+            "delta_e76": error.norm(dim=1).mean(dim=(1, 2)),
+            "psnr": -10 * squared.clamp_min(1e-10).log10(),
+            "loss": loss,
+            "chroma": ab_hat.norm(dim=1).mean(dim=(1, 2)) * color.AB_UNIT,
+            "chroma_true": batch.ab.norm(dim=1).mean(dim=(1, 2)) * color.AB_UNIT,
+            "colorfulness": colorfulness(color.from_bytes(rgb_hat)),
+            "colorfulness_true": colorfulness(color.from_bytes(rgb)),
+            "drift_a": error[:, 0].mean(dim=(1, 2)),
+            "drift_b": error[:, 1].mean(dim=(1, 2)),
+        }
+        self.n += len(batch)
+        for key, value in new.items():
+            self.sums[key] = self.sums.get(key, 0) + value.sum()
+
+    def values(self) -> dict[str, float]:
+        """Means and ratios, as ``val/NAME``."""
+        m = {key: float(total) / self.n for key, total in self.sums.items()}
+        return {
+            **{f"val/{key}": m[key] for key in ("ab_l1", "delta_e76", "psnr", "loss")},
+            "val/chroma_ratio": m["chroma"] / max(m["chroma_true"], 1e-6),
+            "val/colorfulness_ratio": m["colorfulness"] / max(m["colorfulness_true"], 1e-6),
+            "val/ab_drift": math.hypot(m["drift_a"], m["drift_b"]),
+        }
+
+
+def colorfulness(rgb: Picture) -> PerImage:
+    """Hasler & Suesstrunk 2003, M3, with signed opponent axes; 0..255 scale as in the paper."""
+    red, green, blue = (255 * rgb).unbind(1)
+    rg, yb = (red - green).flatten(1), (0.5 * (red + green) - blue).flatten(1)
+    spread = (rg.var(dim=1, correction=0) + yb.var(dim=1, correction=0)).sqrt()
+    return spread + 0.3 * (rg.mean(dim=1).square() + yb.mean(dim=1).square()).sqrt()
+
+
+def _loss(family: Family, batch: Batch, noise: Noise) -> PerImage:
+    """Sum of everything that the family yields, at its default weights."""
+    losses = [objective.loss.detach().float() for objective in family.objectives(batch, noise, family.weights)]
+    return sum(losses, torch.zeros(len(batch), device=batch.L.device))

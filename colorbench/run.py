@@ -1,0 +1,72 @@
+"""A run on disk: what was asked, how it went, and the model it made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
+from colorbench.engine.folder import RunFolder
+from colorbench.errors import UserError
+from colorbench.family import Family
+from colorbench.registry import build, load_plugins
+
+if TYPE_CHECKING:
+    import torch
+
+    from colorbench.data.dataset import DataSet
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, opened for reading."""
+
+    path: Path
+    config: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The model's name: what a row of a table is called."""
+        return self.config["run"]["model"]
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """state, images_seen, seconds, parameters, peak_memory_mb ..."""
+        return RunFolder(self.path).status
+
+    def family(self, device: "torch.device", checkpoint: str = "last") -> Family:
+        """The model with its averaged weights, in eval mode. Raises UserError when there is no such checkpoint."""
+        checkpoints = Checkpoints(self.path / "checkpoints")
+        found = checkpoints.find(checkpoint)
+        if found is None:
+            raise UserError(f"{self.path}: no checkpoint {checkpoint!r}; has the run trained?")
+        load_plugins(self.config["plugins"])
+        family = build("family", self.config["model"], "model")
+        load_into(family, load_weights(found / "ema.safetensors"), str(found))
+        return family.to(device).eval()
+
+    def data(self) -> "DataSet":
+        """The pictures that it learned from."""
+        from colorbench.data.dataset import open_data
+
+        return open_data(self.config["data"])
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder; UserError when it is none."""
+    path = Path(path)
+    file = path / "config.yaml"
+    if not file.is_file():
+        raise UserError(f"{path}: not a run folder (no config.yaml); runs are in <output>/<experiment>/<model>-<hash>")
+    config = yaml.safe_load(file.read_text())
+    if not isinstance(config, dict) or "model" not in config:
+        raise UserError(f"{file}: not the configuration of a run")
+    return Run(path, config)
+
+
+def find_runs(roots: list[str | Path]) -> list[Run]:
+    """All runs below some folders, sorted by path."""
+    files = {f for root in roots for f in Path(root).rglob("config.yaml") if (f.parent / "status.json").exists()}
+    return [open_run(file.parent) for file in sorted(files)]
