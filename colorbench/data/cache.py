@@ -244,8 +244,8 @@ class _Build:
         except BrokenProcessPool as error:
             near = ", ".join(printable(item.name) for item in ahead[0][1][:3])
             raise UserError(
-                f"data: a worker process died (out of memory, or a decoder crashed) near {near}; run again to go on from there, "
-                "with data.workers=0 to see the picture's own error"
+                f"data: a worker process died (out of memory, or a decoder crashed) near {near}; run again to go on "
+                "from there, with data.workers=0 to see the picture's own error"
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -258,11 +258,11 @@ class _Build:
             chroma, contrast = next(tones) if isinstance(answer, Rendered) else (0.0, 0.0)
             if self._full(item.split):
                 continue
-            hashed = hashlib.blake2b(answer.pixels.tobytes(), digest_size=8).hexdigest() if isinstance(answer, Rendered) else ""
+            hashed = _digest(answer.pixels) if isinstance(answer, Rendered) else ""
             reason = self._objection(answer, chroma, contrast, hashed)
             split = str(item.split)
             files.row(
-                item.name, answer.sha256, answer.width, answer.height, split, f"{chroma:.3f}",
+                item.name, answer.sha256, answer.width, answer.height, split, round(chroma, 3),
                 "dropped" if reason else "kept", reason, hashed,
             )  # fmt: skip
             if reason:
@@ -332,7 +332,7 @@ class _Files:
 
     def row(self, *values: object) -> None:
         line = io.StringIO(newline="")
-        csv.writer(line, lineterminator="\n").writerow(values)
+        csv.writer(line, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerow(values)
         self.rows.write(line.getvalue().encode("utf-8", "surrogateescape"))
 
     def picture(self, split: str, picture: Rendered) -> None:
@@ -366,6 +366,10 @@ class _Progress:
             rate = (done - self.first) / (now - self.started)
             left = (self.total - done) / max(rate, 1e-9)
             self.tell(f"preparing: {done} of {self.total} pictures, {rate:.0f}/s, about {left:.0f} s left")
+
+
+def _digest(pixels: NDArray[np.uint8]) -> str:
+    return hashlib.blake2b(pixels.tobytes(), digest_size=8).hexdigest()
 
 
 def _render(source: Source, items: Sequence[Item], size: int) -> list[Rendered | Dropped]:

@@ -9,6 +9,8 @@ Transparency is laid over white, 16 bits are scaled (not cut) to 8, CMYK is conv
 import hashlib
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +26,14 @@ def render_bytes(data: bytes, size: int, *, max_pixels: int, stretch: bool = Fal
     sha256 = hashlib.sha256(data).hexdigest()
     width = height = 0
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bomb limit: ours is max_pixels, read from the header
-            with Image.open(io.BytesIO(data)) as image:
-                width, height = image.size
-                if width * height > max_pixels:
-                    reason = f"too large: {width} x {height} is more than max_pixels={max_pixels}"
-                    return Dropped(reason, sha256, width, height)
-                upright = ImageOps.exif_transpose(image)
-                width, height = upright.size
-                return Rendered(fit(to_rgb(upright), size, stretch), sha256, width, height)
-    except Image.DecompressionBombError:
-        return Dropped("too large: a decompression bomb", sha256, width, height)
+        with _no_limit(), Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                reason = f"too large: {width} x {height} is more than max_pixels={max_pixels}"
+                return Dropped(reason, sha256, width, height)
+            upright = ImageOps.exif_transpose(image)
+            width, height = upright.size
+            return Rendered(fit(to_rgb(upright), size, stretch), sha256, width, height)
     except UnidentifiedImageError:
         return Dropped("unreadable: not an image that Pillow knows", sha256)
     except MemoryError:
@@ -43,6 +41,18 @@ def render_bytes(data: bytes, size: int, *, max_pixels: int, stretch: bool = Fal
     except Exception as error:  # decoders of damaged files raise nearly anything; each is one picture's own trouble
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         return Dropped(f"unreadable: {reason}", sha256, width, height)
+
+
+@contextmanager
+def _no_limit() -> Iterator[None]:
+    """Without Pillow's own limit of pixels: ours is max_pixels, which the config names."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # decoders warn about damage that costs no pixel
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

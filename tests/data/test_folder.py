@@ -1,0 +1,101 @@
+"""A folder of files as a source: what is found, how it is split, and what a broken folder says."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from colorbench.data.folder import Folder, printable
+from colorbench.data.source import Dropped, Item, hashed_split
+from colorbench.errors import UserError
+from tests.data.conftest import photo
+
+
+def folder(root: Path) -> Folder:
+    return Folder(root=str(root), stretch=False, max_pixels=10**6)
+
+
+def splits(root: Path) -> dict[str, str | None]:
+    return {item.name: item.split for item in folder(root).items()}
+
+
+def add(root: Path, *names: str) -> None:
+    for i, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        photo(i).save(root / name, "PNG")
+
+
+def test_names_are_relative_paths_and_other_files_are_left_alone(tmp_path: Path) -> None:
+    add(tmp_path, "b.PNG", "a/c.jpeg", "a/d/e.webp", ".hidden.png", ".cache/x.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert splits(tmp_path) == {"b.PNG": None, "a/c.jpeg": None, "a/d/e.webp": None}
+
+
+def test_split_folders_say_the_split(tmp_path: Path) -> None:
+    add(tmp_path, "train/a.png", "valid/x/b.png", "test/c.png", "elsewhere/d.png")
+    assert splits(tmp_path) == {"train/a.png": "train", "valid/x/b.png": "val", "test/c.png": "test"}
+
+
+def test_a_split_without_a_folder_is_carved_from_train_by_the_hash(tmp_path: Path) -> None:
+    add(tmp_path, *[f"train/{i}.png" for i in range(60)], "val/v.png")
+    found = splits(tmp_path)
+    assert "test" in found.values()
+    for name, split in found.items():
+        if name.startswith("train/"):
+            assert split == ("test" if hashed_split(name) == "test" else "train")
+
+
+def test_the_hash_split_is_the_documented_one() -> None:
+    import hashlib
+
+    for name in ("a.jpg", "deep/b.png", "deep/er/c é.png"):
+        u = int(hashlib.sha1(name.split("/")[-1].encode()).hexdigest()[:8], 16) / 2**32
+        assert hashed_split(name) == ("test" if u < 0.1 else "val" if u < 0.2 else "train")
+
+
+def test_link_loops_end_and_linked_folders_are_read(tmp_path: Path) -> None:
+    add(tmp_path / "root", "a/x.png")
+    add(tmp_path / "outside", "y.png")
+    (tmp_path / "root/a/loop").symlink_to(tmp_path / "root", target_is_directory=True)
+    (tmp_path / "root/linked").symlink_to(tmp_path / "outside", target_is_directory=True)
+    assert set(splits(tmp_path / "root")) == {"a/x.png", "linked/y.png"}
+
+
+def test_a_dangling_link_is_an_item_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (item,) = folder(tmp_path).items()
+    (answer,) = folder(tmp_path).render([item], 4)
+    assert answer == Dropped("unreadable: No such file or directory")
+
+
+def test_names_may_hold_newlines_and_any_bytes(tmp_path: Path) -> None:
+    names = ["new\nline.png", "tab\t.png", os.fsdecode(b"latin-\xe9.png"), "comma,\"quote\".png", "日本.png"]
+    add(tmp_path, *names)
+    assert set(splits(tmp_path)) == set(names)
+    assert all("\n" not in printable(name) and printable(name).isprintable() for name in names)
+    items = list(folder(tmp_path).items())
+    assert not any(isinstance(answer, Dropped) for answer in folder(tmp_path).render(items, 4))
+
+
+def test_a_file_that_changes_after_it_was_listed_is_dropped(tmp_path: Path) -> None:
+    add(tmp_path, "a.png")
+    (item,) = folder(tmp_path).items()
+    photo(7, 50, 50).save(tmp_path / "a.png")
+    (answer,) = folder(tmp_path).render([item], 4)
+    assert answer == Dropped("changed while the cache was built")
+
+
+def test_a_file_that_vanishes_is_dropped(tmp_path: Path) -> None:
+    (answer,) = folder(tmp_path).render([Item("never.png", None, "1:1")], 4)
+    assert answer == Dropped("unreadable: No such file or directory")
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda p: None, "does not exist"), (lambda p: p.write_text(""), "is a file"), (lambda p: p.mkdir(), "no image"),
+])  # fmt: skip
+def test_a_root_that_holds_nothing_is_one_clear_line(tmp_path: Path, make, message: str) -> None:  # type: ignore[no-untyped-def]
+    make(tmp_path / "root")
+    with pytest.raises(UserError, match=message) as caught:
+        list(folder(tmp_path / "root").items())
+    assert "data.root" in str(caught.value)
+    assert "\n" not in str(caught.value)
