@@ -39,6 +39,8 @@ PACKAGES = {
     "logger": "colorbench.loggers",
     "optimizer": "colorbench.engine",
     "decay": "colorbench.engine",
+    "metric": "colorbench.metrics",
+    "set_metric": "colorbench.metrics",
 }
 """Where each kind of component lives."""
 
@@ -83,7 +85,7 @@ def build(kind: str, config: Mapping[str, Any], where: str = "") -> Any:
         raise UserError(f"{where}: names no {kind}; write {kind}: NAME, one of {', '.join(names(kind))}")
     component = lookup(kind, config[kind], where)
     arguments = {k: v for k, v in config.items() if k != kind}
-    arguments = _checked(component, f"{kind} {config[kind]!r}", where, arguments)
+    arguments = checked(component, f"{kind} {config[kind]!r}", where, arguments)
     return component(**arguments)
 
 
@@ -103,7 +105,8 @@ def suggest(word: str, known: list[str]) -> str:
     return f"{hint} (known: {', '.join(known)})" if known and len(known) <= 40 else hint
 
 
-def _checked(component: Callable[..., Any], what: str, where: str, given: dict[str, Any]) -> dict[str, Any]:
+def checked(component: Callable[..., Any], what: str, where: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given`` with nested components built, if it fits the signature of ``component``; else UserError."""
     parameters = inspect.signature(component).parameters
     hints = get_type_hints(component.__init__ if inspect.isclass(component) else component)
     for key in given:

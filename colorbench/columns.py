@@ -1,0 +1,52 @@
+"""Columns: what a number in a table means and how it is printed. The registry of metrics supplies most of them."""
+
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True)
+class Column:
+    """better: higher, lower or neither (described, not ranked)."""
+
+    title: str
+    better: str
+    digits: int
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def arrow(self) -> str:
+        return {"higher": "↑", "lower": "↓"}.get(self.better, "")
+
+
+_DRAWS = {
+    "energy": Column("energy", "lower", 2, "dE", "energy score of a*b*, per pixel"),
+    "energy_field": Column("energy (field)", "lower", 2, "dE", "energy score of whole a*b* fields"),
+    "diversity": Column("diversity", "neither", 2, "dE", "mean distance of two colorings of one picture"),
+    "psnr_of_mean": Column("PSNR of mean", "higher", 2, "dB", "of the mean of the draws"),
+    "ciede2000_of_mean": Column("CIEDE2000 of mean", "lower", 2, "dE", "of the mean of the draws"),
+}
+_TITLES = {
+    "psnr": "PSNR", "ssim": "SSIM", "ssim_luma": "SSIM (L*)", "ms_ssim": "MS-SSIM", "ciede2000": "CIEDE2000",
+    "delta_e_76": "dE76", "ab_l1": "ab L1", "delta_colorfulness": "ΔCF (per image)",
+}  # fmt: skip
+
+
+def column(name: str) -> Column:
+    """Of any column name that an evaluation writes."""
+    if name in _DRAWS:
+        return _DRAWS[name]
+    stem = name.split("(")[0]
+    known = _known()
+    family = max((k for k in known if stem.startswith(k)), key=len, default="")
+    better, digits, unit = known.get(family, ("neither", 3, ""))
+    title = _TITLES.get(name) or (name.replace("lpips_", "LPIPS ") if name.startswith("lpips") else name.replace("_", " "))
+    return Column(title, better, digits, unit)
+
+
+@cache
+def _known() -> dict[str, tuple[str, int, str]]:
+    from colorbench import registry
+
+    classes = {name: registry.lookup("metric", name) for name in registry.names("metric")}
+    return {name: (c.better, c.digits, c.unit) for name, c in classes.items()}  # type: ignore[attr-defined]

@@ -1,0 +1,118 @@
+"""A metric: one number for each picture, and everything that must be known to read it.
+
+    score_i = m(hat_i, true_i),   hat_i, true_i in {0..255}^(3 x h x w)
+
+A metric is fed a :class:`Pair`: two batches of 8-bit pictures, because what is judged is the picture that a person would
+save and look at, after the one clip and the one rounding of ``color.to_bytes``. The views that metrics need (floats in
+[0, 1], CIELAB, luma) are made from those bytes once and shared. So no metric can be given [0, 1] where it expects
+[-1, 1], or a data range that is not the data's: the door takes bytes only, and every score is checked on the way out
+against the range that the metric declares. A metric that cannot be computed says why (:meth:`Metric.unavailable`); its
+cell then reads ``n/a (reason)`` and never another number.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from colorbench import color
+from colorbench.arrays import Bytes, Chroma, Lab, Luma, PerImage, Picture
+
+Better = Literal["higher", "lower", "neither"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Predicted and true pictures of one batch, uint8 [b 3 h w], RGB order, on one device.
+
+    raw: the chroma [b 2 h w] that was predicted, before the gamut clip and the rounding, with the L [b 1 h w] it was
+    joined to; None where only pictures exist (a folder).
+    """
+
+    hat: Bytes
+    true: Bytes
+    raw: tuple[Luma, Chroma] | None = None
+
+    def __post_init__(self) -> None:
+        for name, pixels in (("hat", self.hat), ("true", self.true)):
+            if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
+                raise ValueError(
+                    f"a metric is fed uint8 pictures [b 3 h w]; {name} is {pixels.dtype} {list(pixels.shape)}. "
+                    "Use color.to_bytes, which clips and rounds."
+                )
+        if self.hat.shape != self.true.shape:
+            raise ValueError(f"unlike shapes: predicted {list(self.hat.shape)}, true {list(self.true.shape)}")
+
+    @cached_property
+    def rgb_hat(self) -> Picture:
+        """In [0, 1]."""
+        return color.from_bytes(self.hat)
+
+    @cached_property
+    def rgb(self) -> Picture:
+        """In [0, 1]."""
+        return color.from_bytes(self.true)
+
+    @cached_property
+    def lab_hat(self) -> Lab:
+        """CIELAB units."""
+        return color.bytes_to_lab(self.hat)
+
+    @cached_property
+    def lab(self) -> Lab:
+        """CIELAB units."""
+        return color.bytes_to_lab(self.true)
+
+    def __len__(self) -> int:
+        return len(self.hat)
+
+
+class Metric(ABC):
+    """One number for each picture."""
+
+    name: str
+    """The column. It says what was measured, weights included: ``lpips_squeeze(deepscale)`` is not ``lpips_squeeze``."""
+    low: ClassVar[float] = 0.0
+    high: ClassVar[float] = float("inf")
+    better: ClassVar[Better]
+    unit: ClassVar[str] = ""
+    fed: ClassVar[str]
+    """What it sees, in words, for the protocol file and the documentation."""
+    weights: str = ""
+    """The trained weights it needs, by name; empty if none."""
+    digits: ClassVar[int] = 3
+    """Decimals worth printing."""
+
+    @abstractmethod
+    def score(self, pair: Pair) -> PerImage:
+        """The number of each picture, [b], within [low, high]."""
+
+    def unavailable(self, size: int) -> str:
+        """Why it cannot be computed for pictures of this size (or at all); empty when it can."""
+        return ""
+
+    def identity(self) -> Mapping[str, Any]:
+        """Everything that defines the number (no path): goes into the protocol's id."""
+        return {"name": self.name, "weights": self.weights, "fed": self.fed}
+
+    def __call__(self, pair: Pair) -> PerImage:
+        with torch.no_grad(), torch.autocast(pair.hat.device.type, enabled=False):
+            scores = self.score(pair).double()
+        if scores.shape != (len(pair),):
+            raise ValueError(f"{self.name}: expected one number for each of {len(pair)} pictures, got {list(scores.shape)}")
+        within = (scores >= self.low - 1e-6) & (scores <= self.high + 1e-6)  # NaN is within nothing
+        if not bool(within.all()):
+            bad = scores[~within][0].item()
+            raise ValueError(f"{self.name}: {bad} is outside its declared range [{self.low}, {self.high}]")
+        return scores.clamp(self.low, self.high)
+
+
+def require_range(x: Tensor, low: float, high: float, what: str) -> None:
+    """Refuse a tensor that leaves [low, high]."""
+    least, most = torch.aminmax(x.detach())
+    if not (least >= low - 1e-6 and most <= high + 1e-6):
+        raise ValueError(f"{what}: expected values in [{low:g}, {high:g}], found [{least:g}, {most:g}]")

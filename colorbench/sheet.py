@@ -1,0 +1,224 @@
+"""A sheet: the results of all systems under ONE protocol, with intervals, ranks and verdicts, ready to be printed.
+
+Runs that differ only by their training seed are one row. Cells hold the mean, its 95 % interval, the rank among the
+models (ties share it) and the verdict of the paired comparison with gray. What could not be computed says why.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colorbench.columns import Column, column
+from colorbench.protocol import Protocol
+from colorbench.rows import Evaluation, find
+from colorbench.statistics import Bootstrap, Interval, Table, ranks, verdict
+
+HEADLINE = ("ciede2000", "psnr", "ssim", "lpips", "energy", "chroma_ratio")
+"""Columns shown unless others are asked for; ``lpips`` stands for whatever LPIPS the protocol has."""
+_TRIVIAL_ORDER = ("gray", "mean", "luma_mean", "nearest", "oracle", "truth")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row: a system, over its training seeds."""
+
+    label: str
+    kind: str  # model, folder or trivial
+    evaluations: tuple[Evaluation, ...]
+
+    @property
+    def seeds(self) -> int:
+        return len(self.evaluations)
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        return self.evaluations[0].record
+
+    def table(self, name: str) -> Table | None:
+        """[seeds, images] of one metric; None when a seed lacks it."""
+        if any(name not in e.per_image for e in self.evaluations):
+            return None
+        return np.stack([e.per_image[name] for e in self.evaluations])
+
+    def cost(self, key: str) -> float | None:
+        """Mean over seeds of a number in the record."""
+        values = [e.record.get(key) for e in self.evaluations]
+        return float(np.mean(values)) if all(isinstance(v, int | float) for v in values) else None  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """interval, or why there is none. rank: among models, 0 if unranked. gray: better, tied, worse, or empty."""
+
+    interval: Interval | None
+    reason: str = ""
+    rank: int = 0
+    gray: str = ""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All lines under one protocol. ``cells[label][column]``."""
+
+    protocol: Protocol
+    lines: tuple[Line, ...]
+    columns: Mapping[str, Column]
+    cells: Mapping[str, Mapping[str, Cell]]
+    bootstrap: Bootstrap = field(repr=False)
+
+    @property
+    def caption(self) -> str:
+        """n, protocol, seeds, intervals."""
+        p = self.protocol
+        seeds = sorted({line.seeds for line in self.lines if line.kind == "model"})
+        many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}" if seeds else "no"
+        stochastic = any(e.record["draws"] > 1 for line in self.lines for e in line.evaluations)
+        draws = f", {p.draws} draws of stochastic models" if stochastic else ""
+        spread = "" if seeds and seeds[0] > 1 else " (one seed: intervals do not contain the spread of retraining)"
+        return (
+            f"Protocol {p.id} ({p.name}): n = {p.images} {p.split} pictures at {p.size} px{draws}, "
+            f"{many} training seed{'' if seeds == [1] else 's'}{spread}. Mean [95 % interval], "
+            f"bootstrap over seeds x images, {self.bootstrap.resamples} resamples; ranks and verdicts from paired differences."
+        )
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What a reader must know: unequal budgets, missing columns."""
+        notes = []
+        budgets = {line.label: line.cost("images_seen") for line in self.lines if line.kind == "model"}
+        known = [b for b in budgets.values() if b]
+        if known and max(known) > 1.02 * min(known):
+            seen = ", ".join(f"{label} {b:,.0f}" for label, b in budgets.items() if b)
+            notes.append(f"Unequal budgets (images seen): {seen}. Differences between these models are partly budgets.")
+        unfinished = [
+            line.label for line in self.lines if any(e.record.get("state", "finished") not in ("finished", "trained") for e in line.evaluations)
+        ]
+        if unfinished:
+            notes.append(f"Unfinished training: {', '.join(unfinished)}.")
+        for name, reason in self.protocol.unavailable.items():
+            if name in self.columns:
+                notes.append(f"{self.columns[name].title}: n/a ({reason}).")
+        return notes
+
+    def beats_gray(self, label: str) -> str:
+        """``yes: CIEDE2000, PSNR · tied: SSIM · no: LPIPS``, over the ranked columns; '' for trivial rows."""
+        found: dict[str, list[str]] = {"better": [], "tied": [], "worse": []}
+        for name, cell in self.cells[label].items():
+            if cell.gray:
+                found[cell.gray].append(self.columns[name].title)
+        words = {"better": "yes", "tied": "tied", "worse": "no"}
+        return " · ".join(f"{words[key]}: {', '.join(titles)}" for key, titles in found.items() if titles)
+
+
+def sheets(
+    roots: Sequence[Path], *, metrics: Sequence[str] = (), resamples: int = 2000
+) -> list[Sheet]:
+    """One sheet for each protocol found under ``roots``, most models first."""
+    return [sheet(group, metrics=metrics, resamples=resamples) for group in by_protocol(gather(roots))]
+
+
+def gather(roots: Sequence[Path]) -> list[Evaluation]:
+    """The evaluations under ``roots``, and the trivial rows of their protocols from the baselines folder beside them."""
+    folders = find(roots)
+    seen = {folder.resolve() for folder in folders}
+    for folder in list(folders):
+        for parent in folder.resolve().parents:
+            baselines = parent / "baselines" / folder.name
+            if baselines.is_dir():
+                folders += [f for f in find([baselines]) if f.resolve() not in seen]
+                seen |= {f.resolve() for f in folders}
+                break
+    return [Evaluation.read(folder) for folder in folders]
+
+
+def by_protocol(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
+    """Unlike protocols never share a table."""
+    groups: dict[str, list[Evaluation]] = {}
+    for evaluation in evaluations:
+        groups.setdefault(evaluation.protocol.id, []).append(evaluation)
+
+    def systems(group: list[Evaluation]) -> int:
+        return sum(e.record["kind"] != "trivial" for e in group)
+
+    useful = [group for group in groups.values() if systems(group)] or list(groups.values())
+    return sorted(useful, key=systems, reverse=True)
+
+
+def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), resamples: int = 2000) -> Sheet:
+    """Judge evaluations of one protocol against each other."""
+    protocol = evaluations[0].protocol
+    if {e.protocol.id for e in evaluations} != {protocol.id}:
+        raise ValueError("unlike protocols never share a table")
+    if any(e.names != evaluations[0].names for e in evaluations):
+        raise ValueError("evaluations of one protocol list unlike images")
+    lines = tuple(_lines(evaluations))
+    columns = {name: column(name) for name in _choose(evaluations, protocol, metrics)}
+    bootstrap = Bootstrap(protocol.images, resamples=resamples)
+    cells: dict[str, dict[str, Cell]] = {line.label: {} for line in lines}
+    gray = next((line for line in lines if line.kind == "trivial" and line.record["name"] == "gray"), None)
+    for name, what in columns.items():
+        tables = {line.label: line.table(name) for line in lines}
+        ranked = {
+            line.label: table for line in lines if line.kind != "trivial" and (table := tables[line.label]) is not None
+        }
+        places = ranks(ranked, what.better, bootstrap) if what.better != "neither" else {}
+        for i, line in enumerate(lines):
+            table = tables[line.label]
+            if table is None:
+                cells[line.label][name] = Cell(None, protocol.unavailable.get(name, ""))
+                continue
+            against = ""
+            if gray is not None and line.kind != "trivial" and what.better != "neither":
+                base = tables[gray.label]
+                against = verdict(table, base, what.better, bootstrap) if base is not None else ""
+            cells[line.label][name] = Cell(bootstrap.interval(table, stream=i), "", places.get(line.label, 0), against)
+    return Sheet(protocol, lines, columns, cells, bootstrap)
+
+
+def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequence[str]) -> list[str]:
+    present = list(dict.fromkeys(name for e in evaluations for name in e.per_image))
+    known = present + [name for name in protocol.unavailable if name not in present]
+    if list(metrics) == ["all"]:
+        return [name for name in known if not name.startswith(("rank_", "spread2", "error2"))]
+    chosen = []
+    for wanted in metrics or HEADLINE:
+        matches = [wanted] if wanted in known else [n for n in known if wanted == "lpips" and n.startswith("lpips")]
+        if not matches and metrics:
+            from colorbench.errors import UserError
+            from colorbench.registry import suggest
+
+            raise UserError(f"--metrics {wanted}: no such column{suggest(wanted, known)}")
+        chosen += matches
+    return chosen
+
+
+def _lines(evaluations: Sequence[Evaluation]) -> list[Line]:
+    groups: dict[str, list[Evaluation]] = {}
+    for e in evaluations:
+        groups.setdefault(str(e.record.get("group", e.record["name"])), []).append(e)
+    lines = []
+    for group in groups.values():
+        by_seed = {e.record.get("seed"): e for e in group}  # one of each seed
+        kind = str(group[0].record["kind"])
+        lines.append((str(group[0].record["name"]), kind, tuple(by_seed.values())))
+    names = [name for name, _, _ in lines]
+    seen: dict[str, int] = {}
+    labeled = []
+    for name, kind, group in lines:
+        label = name
+        if names.count(name) > 1:
+            seen[name] = seen.get(name, 0) + 1
+            label = f"{name} ({str(group[0].record.get('group', ''))[-8:] or seen[name]})"
+        labeled.append(Line(label, kind, group))
+
+    def order(line: Line) -> tuple[int, Any, Any]:
+        if line.kind == "trivial":
+            name = str(line.record["name"])
+            return 0, _TRIVIAL_ORDER.index(name) if name in _TRIVIAL_ORDER else 4, name
+        return 1, 0, line.label
+
+    return sorted(labeled, key=order)
