@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -31,12 +31,14 @@ from colorbench.noise import Noise
 Alarms = Mapping[str, Sequence[float]]
 
 
+@runtime_checkable
 class Draw(Protocol):
     """Writes a PNG of labelled columns, one row for each picture."""
 
     def __call__(self, columns: Mapping[str, Bytes], file: Path) -> Path: ...
 
 
+@runtime_checkable
 class Sample(Protocol):
     """A split of a data set, in order."""
 

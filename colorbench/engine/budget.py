@@ -1,7 +1,6 @@
 """Budget: how much training a run may spend, and where it stands. The clock is images seen, not steps, not epochs."""
 
 from dataclasses import dataclass
-from typing import Self
 
 from colorbench.errors import UserError
 
@@ -40,7 +39,7 @@ class Point:
     images: int | None
 
     @classmethod
-    def parse(cls, text: str | int | None, key: str) -> Self | None:
+    def parse(cls, text: str | int | None, key: str) -> "Point | None":
         """From ``25%``, ``20000`` or None."""
         if text is None:
             return None

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,7 @@ from colorbench.family import Family, Objective
 from colorbench.noise import Noise
 
 
+@runtime_checkable
 class Monitor(Protocol):
     """What looks at the pictures while the engine trains; it returns numbers like ``val/psnr``."""
 
@@ -46,6 +47,7 @@ class Monitor(Protocol):
     def __call__(self, family: Family, images: int, progress: float) -> Mapping[str, float]: ...
 
 
+@runtime_checkable
 class Record(Protocol):
     """Where numbers go: rows of {key: value} at a number of images seen."""
 

@@ -16,7 +16,7 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import yaml
 
@@ -30,7 +30,7 @@ class RunFolder:
         self.path = path
         self._lock: IO[str] | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunFolder":
         """Take the lock; UserError when another process has it or the folder cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)

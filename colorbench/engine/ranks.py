@@ -7,7 +7,6 @@ a family's objectives share graphs between yields, which gradient hooks of a wra
 
 import os
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 import torch.distributed as dist
@@ -23,7 +22,7 @@ class Ranks:
     local: int = 0
 
     @classmethod
-    def join(cls) -> Self:
+    def join(cls) -> "Ranks":
         """Join the group that torchrun's environment describes, if there is one."""
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count == 1:

@@ -9,9 +9,10 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Logger(Protocol):
     """A place that numbers, pictures and facts also go to (W&B, TensorBoard)."""
 

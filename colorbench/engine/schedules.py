@@ -6,11 +6,12 @@ every budget.
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from colorbench.registry import register
 
 
+@runtime_checkable
 class Decay(Protocol):
     """progress in [0, 1] -> factor of the learning rate."""
 

@@ -39,7 +39,7 @@ def config(tmp_path: Path) -> Config:
             "source": {"source": "folder", "root": str(root), "stretch": False, "max_pixels": 1_000_000},
             "root": str(root), "size": 8, "limit": None, "val_limit": None, "test_limit": None, "min_chroma": 4.0,
             "min_contrast": 1.0, "min_side": 8, "duplicates": False, "augment": augment,
-            "cache": str(tmp_path / "cache"), "workers": 0, "resident_share": 0.5,
+            "cache": str(tmp_path / "cache"), "workers": 0, "threads": None, "resident_share": 0.5,
         }  # fmt: skip
         assert set(changes) <= set(node), changes
         return node | changes

@@ -88,6 +88,13 @@ def test_resuming_anywhere_gives_the_same_batches(photos: Path, config: Config, 
     assert same(whole, some(data, 2, seed=3, start=start))
 
 
+def test_threads_change_nothing(photos: Path, config: Config, data: DataSet) -> None:
+    threaded = open_data(config(photos, threads=3), tell=silent)
+    cores = torch.get_num_threads()
+    assert same(some(data, 20), some(threaded, 20))
+    assert torch.get_num_threads() == cores
+
+
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_ranks_share_one_sequence_whatever_their_number(data: DataSet, world: int) -> None:
     whole = some(data, 8)

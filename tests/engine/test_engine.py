@@ -1,0 +1,190 @@
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from toys import SETTINGS, SGD, Duel, Line, Memory, batches, engine, weights
+
+from colorbench.engine.budget import Budget
+from colorbench.errors import UserError
+
+
+def make(cls, seed=0):
+    torch.manual_seed(seed)
+    return cls()
+
+
+def test_training_a_duel_equals_the_hand_written_loop_bit_for_bit(tmp_path):
+    family, twin = make(Duel), make(Duel)
+    engine(family, tmp_path).fit()
+    d, g = (torch.optim.SGD(net.parameters(), lr=0.1) for net in (twin.discriminator, twin.generator))
+    stream = batches()(0)
+    for _ in range(10):
+        b = next(stream)
+        fake = twin.generator(b.L)
+        d.zero_grad()
+        real_score = twin.discriminator(torch.cat([b.L, b.ab], 1))
+        loss = (twin.discriminator(torch.cat([b.L, fake.detach()], 1)) - real_score).mean(dim=(1, 2, 3)).sum() / 8
+        loss.backward()
+        d.step()
+        g.zero_grad()
+        score = twin.discriminator(torch.cat([b.L, fake], 1)).mean(dim=(1, 2, 3))
+        loss = (10 * (fake - b.ab).square().mean(dim=(1, 2, 3)) - score).sum() / 8
+        loss.backward()
+        g.step()
+    assert torch.equal(weights(family), weights(twin))
+
+
+def test_accumulation_changes_the_memory_and_not_the_result(tmp_path):
+    whole, parts = make(Duel), make(Duel)
+    engine(whole, tmp_path / "a").fit()
+    engine(parts, tmp_path / "b", settings=replace(SETTINGS, accumulate=4)).fit()
+    torch.testing.assert_close(weights(whole), weights(parts), atol=1e-6, rtol=1e-5)
+    assert not torch.equal(parts.seen[0], make(Duel).discriminator.weight)
+
+
+def test_under_accumulation_every_micro_batch_sees_the_discriminator_updated_on_the_whole_batch(tmp_path):
+    family = make(Duel)
+    engine(family, tmp_path, settings=replace(SETTINGS, accumulate=2), budget=Budget(images=8, seconds=None)).fit()
+    assert torch.equal(family.seen[0], family.seen[1])
+
+
+def test_a_budget_of_images_ends_exactly_there(tmp_path):
+    outcome = engine(make(Line), tmp_path, budget=Budget(images=48, seconds=None)).fit()
+    assert outcome.clock.images == 48
+    assert outcome.reason == "budget"
+
+
+def test_a_budget_of_seconds_ends_the_run(tmp_path):
+    outcome = engine(make(Line), tmp_path, budget=Budget(images=None, seconds=0.2)).fit()
+    assert outcome.clock.seconds >= 0.2
+    assert outcome.clock.images > 0
+
+
+def test_a_phase_freezes_groups_changes_weights_and_rates(tmp_path):
+    family = make(Duel)
+    d0, g0 = copy.deepcopy(family.discriminator), copy.deepcopy(family.generator)
+    phases = [{"until": "50%", "weights": {"adversarial": 0}, "updates": ["generator"]}, {"lr": {"generator": 0.0}}]
+    memory = Memory()
+    runner = engine(family, tmp_path, phases=phases, memory=memory, settings=replace(SETTINGS, log_every=8))
+    frozen = []
+    original = runner._step
+
+    def spy(batch, phase, sums):
+        original(batch, phase, sums)
+        frozen.append((torch.equal(family.discriminator.weight, d0.weight), family.generator.weight.detach().clone()))
+
+    runner._step = spy
+    runner.fit()
+    assert [same for same, _ in frozen] == [True] * 5 + [False] * 5
+    assert not torch.equal(frozen[4][1], g0.weight)
+    assert torch.equal(frozen[4][1], frozen[9][1])
+    assert [row["train/phase"] for _, row in memory.rows if "train/phase" in row] == [0.0] * 5 + [1.0] * 5
+    assert [row["train/lr_discriminator"] > 0 for _, row in memory.rows if "train/phase" in row] == [False] * 5 + [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("phases", "words"),
+    [
+        ([{"weights": {"adversarail": 0}}], "did you mean 'adversarial'"),
+        ([{"updates": ["genrator"]}], "did you mean 'generator'"),
+        ([{"lr": 0.1}, {"lr": 0.2}], "needs `until`"),
+        ([{"until": "some", "lr": 0.1}, {}], "expected images"),
+        ([{"untill": 3}], "did you mean 'until'"),
+    ],
+)
+def test_a_mistake_in_a_phase_is_one_line(tmp_path, phases, words):
+    with pytest.raises(UserError, match=words):
+        engine(make(Duel), tmp_path, phases=phases)
+
+
+def test_gradients_are_clipped_per_group(tmp_path):
+    family = make(Line)
+    before = weights(family)
+    optim = {**SGD, "lr": 1.0, "clip": 1e-3}
+    engine(family, tmp_path, optim=optim, budget=Budget(images=8, seconds=None)).fit()
+    assert float((weights(family) - before).norm()) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_a_group_may_have_a_rate_of_its_own(tmp_path):
+    family = make(Duel)
+    before = copy.deepcopy(family)
+    optim = {**SGD, "groups": {"discriminator": {"lr": 0.0}}}
+    engine(family, tmp_path, optim=optim).fit()
+    assert torch.equal(family.discriminator.weight, before.discriminator.weight)
+    assert not torch.equal(family.generator.weight, before.generator.weight)
+    with pytest.raises(UserError, match="no such group"):
+        engine(make(Duel), tmp_path, optim={**SGD, "groups": {"critic": {"lr": 0.0}}})
+
+
+def test_groups_that_share_a_parameter_are_refused(tmp_path):
+    family = make(Duel)
+    family.discriminator = family.generator
+    with pytest.raises(ValueError, match="disjoint"):
+        engine(family, tmp_path)
+
+
+def test_a_loss_that_stays_not_finite_ends_the_run_and_leaves_the_weights_alone(tmp_path):
+    family = make(Line)
+    before = weights(family)
+    family.weights = {"distance": float("nan"), "noise": 0.0}
+    with pytest.raises(UserError, match="3 steps in a row"):
+        engine(family, tmp_path).fit()
+    assert torch.equal(weights(family), before)
+
+
+def test_one_bad_step_is_skipped(tmp_path):
+    family = make(Line)
+    stream = batches()
+
+    def poisoned(start):
+        for i, b in enumerate(stream(start)):
+            yield replace(b, ab=b.ab * float("nan")) if i == 2 else b
+
+    engine(family, tmp_path, batches=poisoned).fit()
+    assert torch.isfinite(weights(family)).all()
+
+
+def test_patience_stops_a_run_that_no_longer_improves(tmp_path):
+    memory = Memory(scores=[3.0, 2.0, 2.5, 2.5, 1.0])
+    settings = replace(SETTINGS, validate_every=8, patience=2)
+    runner = engine(make(Line), tmp_path, memory=memory, settings=settings)
+    outcome = runner.fit()
+    assert (outcome.reason, outcome.best, outcome.clock.images) == ("early stopping", 2.0, 32)
+    assert runner.checkpoints.find("best").name == "images-000000016"
+    assert runner.checkpoints.find("last").name == "images-000000032"
+
+
+def test_the_average_is_the_textbook_recurrence(tmp_path):
+    family = make(Line)
+    runner = engine(family, tmp_path, optim={**SGD, "ema": 0.9}, budget=Budget(images=40, seconds=None))
+    expected, n = weights(family), 0
+    original = runner.ema.update
+
+    def spy():
+        nonlocal expected, n
+        original()
+        beta = min(0.9, (1 + n) / (10 + n))
+        expected, n = beta * expected + (1 - beta) * weights(family), n + 1
+
+    runner.ema.update = spy
+    runner.fit()
+    average = torch.cat([runner.ema.average[name].reshape(-1) for name, _ in family.named_parameters()])
+    torch.testing.assert_close(average, expected)
+    trained = weights(family)
+    with runner.ema.applied():
+        assert torch.equal(weights(family), average)
+    assert torch.equal(weights(family), trained)
+
+
+def test_noise_in_training_belongs_to_the_image_and_not_to_the_batch(tmp_path):
+    one, other = make(Line), make(Line)
+    one.weights = other.weights = {"distance": 1.0, "noise": 1.0}
+    engine(one, tmp_path / "a").fit()
+    engine(other, tmp_path / "b", settings=replace(SETTINGS, accumulate=2)).fit()
+    torch.testing.assert_close(weights(one), weights(other), atol=1e-6, rtol=1e-5)
+
+
+def test_a_batch_that_cannot_be_shared_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="batch_size: 8 cannot be shared"):
+        engine(make(Line), tmp_path, settings=replace(SETTINGS, accumulate=3))

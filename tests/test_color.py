@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import torch
+from skimage.color import lab2rgb, rgb2lab
+
+from colorbench import color
+
+
+def cube(n: int) -> torch.Tensor:
+    grid = torch.linspace(0, 1, n)
+    return torch.stack(torch.meshgrid(grid, grid, grid, indexing="ij")).reshape(1, 3, n * n, n)
+
+
+def to_hwc(x: torch.Tensor) -> np.ndarray:
+    return x[0].permute(1, 2, 0).double().numpy()
+
+
+def test_lab_agrees_with_scikit_image_within_a_thousandth_over_a_33_cube():
+    rgb = cube(33)
+    assert np.abs(to_hwc(color.rgb_to_lab(rgb)) - rgb2lab(to_hwc(rgb))).max() < 1e-3
+
+
+def test_rgb_agrees_with_scikit_image_within_a_thousandth_for_colors_inside_the_gamut():
+    lab = color.rgb_to_lab(cube(33))
+    assert np.abs(to_hwc(color.lab_to_rgb(lab)) - lab2rgb(to_hwc(lab))).max() < 1e-3
+
+
+def test_a_picture_of_bytes_survives_the_round_trip_exactly():
+    pixels = torch.randint(0, 256, (4, 3, 128, 128), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    pixels[0, :, :1, :] = 0
+    pixels[0, :, 1:2, :] = 255
+    L, ab = color.split(color.bytes_to_lab(pixels))
+    assert torch.equal(color.to_bytes(color.decode(L, ab)), pixels)
+
+
+def test_every_one_of_the_gray_levels_survives_the_round_trip_exactly():
+    pixels = torch.arange(256, dtype=torch.uint8).expand(1, 3, 16, 256).contiguous()
+    assert torch.equal(color.to_bytes(color.decode(*color.split(color.bytes_to_lab(pixels)))), pixels)
+
+
+def test_bytes_and_floats_give_the_same_lab():
+    pixels = torch.randint(0, 256, (2, 3, 33, 65), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(
+        color.bytes_to_lab(pixels), color.rgb_to_lab(color.from_bytes(pixels)), atol=1e-3, rtol=0
+    )
+
+
+def test_network_units_stay_inside_their_ranges_over_the_whole_gamut():
+    L, ab = color.encode(cube(33))
+    assert L.min() >= -1 - 1e-6
+    assert L.max() <= 1 + 1e-5
+    assert ab.abs().max() < 1
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-8, 0.5, 1.0])
+def test_gradients_of_both_conversions_are_finite_at_black_gray_and_white(value):
+    rgb = torch.full((1, 3, 2, 2), value, requires_grad=True)
+    lab = color.rgb_to_lab(rgb)
+    color.lab_to_rgb(lab).sum().backward()
+    assert torch.isfinite(rgb.grad).all()
+    ab = torch.zeros(1, 2, 2, 2, requires_grad=True)
+    color.decode(torch.full((1, 1, 2, 2), 2 * value - 1), ab).square().sum().backward()
+    assert torch.isfinite(ab.grad).all()
+
+
+def test_the_gradient_of_the_decoder_is_that_of_finite_differences():
+    L = torch.tensor([-0.8, -0.2, 0.3, 0.9]).reshape(1, 1, 2, 2)
+    ab = torch.full((1, 2, 2, 2), 0.05, dtype=torch.float32, requires_grad=True)
+    color.decode(L, ab).square().sum().backward()
+    step = 1e-3
+    for i in range(ab.numel()):
+        delta = torch.zeros_like(ab).reshape(-1)
+        delta[i] = step
+        delta = delta.reshape(ab.shape)
+        with torch.no_grad():
+            high, low = (color.decode(L, ab + s * delta).square().sum() for s in (1, -1))
+        assert ab.grad.reshape(-1)[i] == pytest.approx(float((high - low) / (2 * step)), rel=2e-2, abs=1e-3)
+
+
+def test_conversions_are_float32_whatever_autocast_says():
+    rgb = cube(9)
+    plain = color.rgb_to_lab(rgb)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cast = color.rgb_to_lab(rgb)
+        back = color.lab_to_rgb(cast)
+    assert cast.dtype == back.dtype == torch.float32
+    assert torch.equal(plain, cast)
+
+
+def test_bytes_are_rounded_not_truncated_and_clipped_to_the_gamut():
+    rgb = torch.tensor([-0.2, 0.4999 / 255, 0.5001 / 255, 254.6 / 255, 1.3]).reshape(1, 1, 1, 5).expand(1, 3, 1, 5)
+    assert color.to_bytes(rgb)[0, 0, 0].tolist() == [0, 0, 1, 255, 255]

@@ -1,0 +1,74 @@
+import sys
+
+import pytest
+
+from colorbench import registry
+from colorbench.errors import UserError
+
+
+def component(*, width: int, scale: float = 1.0, tags: tuple[str, ...] = (), inner: object = None) -> dict:
+    return {"width": width, "scale": scale, "tags": tags, "inner": inner}
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    monkeypatch.setitem(registry._components, ("network", "toy"), component)
+
+
+def test_a_component_is_built_by_name_with_its_nested_components():
+    built = registry.build("network", {"network": "toy", "width": 3, "inner": {"network": "toy", "width": 4}})
+    assert built["width"] == 3
+    assert built["inner"]["width"] == 4
+
+
+def test_lists_become_tuples_where_the_signature_says_so_and_ints_are_fine_floats():
+    built = registry.build("network", {"network": "toy", "width": 3, "scale": 2, "tags": ["a", "b"]})
+    assert built["tags"] == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"network": "toi", "width": 1}, ["unknown network 'toi'", "'toy'"]),
+        ({"network": "toy", "widht": 1, "width": 1}, ["network.widht", "'width'"]),
+        ({"network": "toy"}, ["needs the option 'width'"]),
+        ({"network": "toy", "width": "wide"}, ["network.width", "expected int", "'wide'"]),
+        ({"network": "toy", "width": 1, "tags": [1]}, ["network.tags"]),
+        ({"width": 1}, ["names no network"]),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key_and_the_close_matches(config, words):
+    with pytest.raises(UserError) as caught:
+        registry.build("network", config)
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["os.system", "builtins.eval", "subprocess:run", "../toy"])
+def test_a_config_can_never_name_code_that_is_not_registered(name):
+    with pytest.raises(UserError, match="unknown network"):
+        registry.build("network", {"network": name, "args": "true"})
+
+
+def test_a_name_is_registered_once():
+    with pytest.raises(ValueError, match="registered twice"):
+        registry.register("network", "toy")(lambda *, width: width)
+    with pytest.raises(ValueError, match="no such kind"):
+        registry.register("sausage", "toy")
+
+
+def test_a_plugin_that_cannot_be_imported_is_a_clear_line():
+    with pytest.raises(UserError, match="plugins: cannot import 'no_such_module_of_mine'"):
+        registry.load_plugins(["no_such_module_of_mine"])
+
+
+def test_a_plugin_registers_its_components(tmp_path, monkeypatch):
+    (tmp_path / "my_networks.py").write_text(
+        "from colorbench.registry import register\n@register('network', 'mine')\ndef mine(*, k: int = 2):\n    return k\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.load_plugins(["my_networks"])
+    assert registry.build("network", {"network": "mine"}) == 2
+    del registry._components["network", "mine"]
+    sys.modules.pop("my_networks")
