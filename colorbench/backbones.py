@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.error import URLError
 
 import torch
@@ -94,21 +94,30 @@ def standardize_gray(x: Tensor) -> Tensor:
     return (x * 0.5 + 0.5 - GRAY_MEAN) / GRAY_STD
 
 
-def freeze(network: nn.Module) -> nn.Module:
-    """The network with its parameters turned into buffers that no checkpoint holds, in eval mode for good.
+class Frozen(nn.Module):
+    """A network that nothing trains: its parameters become buffers that follow its owner from device to device, it
+    stays in eval mode, and checkpoints hold it only if ``saved``."""
 
-    Nothing trains it, nothing counts it, and it still follows its owner from device to device.
-    """
-    for module in network.modules():
-        for key, parameter in list(module._parameters.items()):
-            if parameter is not None:
-                del module._parameters[key]
-                module.register_buffer(key, parameter.detach(), persistent=False)
-        for key in list(module._buffers):
-            module._non_persistent_buffers_set.add(key)
-        module.train(False)
-        module.train = lambda mode=True, module=module: module  # type: ignore[method-assign]
-    return network
+    def __init__(self, network: nn.Module, *, saved: bool) -> None:
+        super().__init__()
+        self.network, self.unread = network, _skip.get() and not saved
+        for module in network.modules():
+            tensors = {**module._parameters, **module._buffers}
+            module._parameters.clear()
+            module._buffers.clear()
+            for key, tensor in tensors.items():
+                module.register_buffer(key, None if tensor is None else tensor.detach(), persistent=saved)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> "Frozen":
+        """Always eval mode."""
+        return super().train(False)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """The network's."""
+        if self.unread:
+            raise UserError("weights: this model was opened from a checkpoint without its frozen networks; rebuild it")
+        return self.network(*inputs)
 
 
 def _state(name: Name, weights: str) -> dict[str, Tensor]:

@@ -5,6 +5,8 @@ made conditional by encoding the input). Its output can be no sharper than its b
 comparing it with a U-Net.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -26,7 +28,7 @@ class Autoencoder(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.stride = 2**levels
-        kind = {"norm": norm, "act": activation}
+        kind: dict[str, Any] = {"norm": norm, "act": activation}
         widths = [min(width * 2**level, max_width) for level in range(levels)]
         down = [ConvBlock(a, b, stride=2, **kind) for a, b in zip([inputs, *widths[:-1]], widths, strict=True)]
         middle = [ConvBlock(widths[-1], widths[-1], **kind) for _ in range(blocks)]

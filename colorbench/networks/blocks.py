@@ -90,7 +90,7 @@ def _groups(channels: int) -> int:
     return next(groups for groups in (8, 4, 2, 1) if channels % groups == 0)
 
 
-def _choose(table: dict[str, Callable], name: str, key: str) -> Callable:  # type: ignore[type-arg]
+def _choose(table: dict[str, Callable[..., nn.Module]], name: str, key: str) -> Callable[..., nn.Module]:
     if name not in table:
         raise UserError(f"{key}: {name!r} is not known; write one of {', '.join(table)}")
     return table[name]

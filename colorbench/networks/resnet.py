@@ -1,8 +1,11 @@
 """ResNet encoder-decoder: He et al.'s (2016) trunk on one channel, and transposed convolutions back up, no skips.
 
-Everything passes through a map 32 times smaller than the picture (stem ``full``, ImageNet's: 7x7 stride 2 and a
-pooling) or 8 times smaller (stem ``small``, CIFAR's: 3x3 stride 1 without pooling, for pictures of 32 to 128 px).
+Everything passes through a map 32 times smaller than the picture with the stem ``full`` (ImageNet's: 7x7 stride 2 and
+a pooling), 16 times with ``half`` (without the pooling, so it still takes pretrained weights), 8 times with ``small``
+(CIFAR's: 3x3, stride 1). A picture of 64 px keeps 2x2, 4x4 or 8x8 places of its layout.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +17,7 @@ from colorbench.networks.blocks import crop, pad
 from colorbench.registry import register
 
 DEPTHS = {18: "resnet18", 34: "resnet34", 50: "resnet50"}
+STRIDES = {"full": [2, 4, 8, 16, 32], "half": [2, 2, 4, 8, 16], "small": [1, 1, 2, 4, 8]}
 
 
 @register("network", "resnet")
@@ -21,24 +25,18 @@ class ResNet(nn.Module):
     """[b 1 h w] in [-1, 1] -> [b outputs h w] in (-1, 1), any h and w.
 
     depth: 18, 34 or 50. weights: none, imagenet or a path. width: channels of the decoder's last level, doubled
-    towards the bottleneck. A small stem cannot take pretrained weights.
+    towards the bottleneck. stem: full, half or small; small cannot take pretrained weights.
     """
 
     def __init__(
         self, *, outputs: int, depth: int, stem: str, width: int, norm: str, activation: str, weights: str
     ) -> None:
         super().__init__()
-        if depth not in DEPTHS:
-            raise UserError(f"depth: {depth} is not one of {', '.join(map(str, DEPTHS))}")
-        if stem not in ("full", "small"):
-            raise UserError(f"stem: {stem!r} is not one of full, small")
-        if stem == "small" and weights != "none":
-            raise UserError("stem: small has no pretrained weights; write stem: full or weights: none")
-        self.encoder = ResNetEncoder(depth=depth, weights=weights, small=stem == "small")
+        self.encoder = ResNetEncoder(depth=depth, weights=weights, stem=stem)
         self.stride = self.encoder.strides[-1]
         halvings = self.stride.bit_length() - 1
         widths = [width * min(2**i, 8) for i in range(halvings)][::-1]
-        kind = {"norm": norm, "act": activation}
+        kind: dict[str, Any] = {"norm": norm, "act": activation}
         self.decoder = nn.Sequential(
             *(Rise(a, b, **kind) for a, b in zip([self.encoder.channels[-1], *widths[:-1]], widths, strict=True))
         )
@@ -55,21 +53,27 @@ class ResNet(nn.Module):
 class ResNetEncoder(nn.Module):
     """[b 1 h w] in [-1, 1] -> five maps, from the stem's to the last stage's; ``channels`` and ``strides`` of each."""
 
-    def __init__(self, *, depth: int, weights: str, small: bool) -> None:
+    def __init__(self, *, depth: int, weights: str, stem: str) -> None:
         super().__init__()
-        trunk = gray_trunk(DEPTHS[depth], weights)  # type: ignore[arg-type]
-        conv, pool = trunk.conv1, trunk.maxpool
-        if small:
-            conv, pool = nn.Conv2d(1, 64, 3, 1, 1, bias=False), nn.Identity()
-        self.stem = nn.Sequential(conv, trunk.bn1, trunk.relu)
+        if depth not in DEPTHS:
+            raise UserError(f"depth: {depth} is not one of {', '.join(map(str, DEPTHS))}")
+        if stem not in STRIDES:
+            raise UserError(f"stem: {stem!r} is not one of {', '.join(STRIDES)}")
+        if stem == "small" and weights != "none":
+            raise UserError("stem: small has no pretrained weights; write stem: half, stem: full or weights: none")
+        trunk: Any = gray_trunk(DEPTHS[depth], weights)  # type: ignore[arg-type]
+        conv = nn.Conv2d(1, 64, 3, 1, 1, bias=False) if stem == "small" else trunk.conv1
+        pool = trunk.maxpool if stem == "full" else nn.Identity()
+        self.convolution, self.activation = conv, nn.Sequential(trunk.bn1, trunk.relu)
         self.stages = nn.ModuleList([nn.Sequential(pool, trunk.layer1), trunk.layer2, trunk.layer3, trunk.layer4])
         wide = 4 if depth == 50 else 1
         self.channels = [64, 64 * wide, 128 * wide, 256 * wide, 512 * wide]
-        self.strides = [1, 1, 2, 4, 8] if small else [2, 4, 8, 16, 32]
+        self.strides = STRIDES[stem]
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """One pass."""
-        maps = [self.stem(standardize_gray(x))]
+    def forward(self, x: Tensor, hint: Tensor | None = None) -> list[Tensor]:
+        """One pass; a hint is added to what the first convolution gives."""
+        h = self.convolution(standardize_gray(x))
+        maps = [self.activation(h if hint is None else h + hint)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
         return maps

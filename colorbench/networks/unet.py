@@ -5,6 +5,8 @@ convolution runs at full resolution and yet no pixel of the input is lost: color
 come from the input. Stride 2 convolutions shrink, nearest neighbors enlarge.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,7 +30,7 @@ class UNet(nn.Module):
         super().__init__()
         self.stem, self.stride = stem, stem * 2 ** (levels - 1)
         widths = [min(width * 2**level, max_width) for level in range(levels)]
-        kind = {"norm": norm, "act": activation}
+        kind: dict[str, Any] = {"norm": norm, "act": activation}
         self.fold = ConvBlock(inputs * stem**2, width, **kind)
         self.encoder = nn.ModuleList()
         self.decoder = nn.ModuleList()

@@ -1,0 +1,120 @@
+"""Diffusion: learn to take noise away from a chroma map, given L; then start from nothing but noise.
+
+    x_0 = (shrink(ab) - mean) / std,   x_t = alpha(t) x_0 + sigma(t) eps,   t ~ U(0, 1)
+    theta* = argmin  E [ w(t) |net(x_t, t, L) - target(x_0, eps, t)|^2 ]                 Ho et al. 2020, equation 14
+
+DDPM and DDIM are two samplers of one trained denoiser, so they are one family: a checkpoint serves both. What makes it
+work at a small budget, each against a known cause of failure:
+
+- the chroma of photographs has a standard deviation near 0.12, so unit noise would drown it: x_0 is standardized by the
+  training split's own mean and deviation, measured in ``prepare`` and kept in the checkpoint;
+- the schedule ends at zero signal and the sampler's times are trailing, so the first step is one it was trained for;
+- the schedule is shifted towards high noise, where the mean colors of a picture are decided (see schedule.py);
+- v-prediction, which is well conditioned at every time;
+- chroma needs less resolution than L: the map is ``chroma_scale`` times smaller, and enlarged along the edges of L;
+- the estimate of x_0 is clipped where the limits are known, which is ab in [-1, 1], not x.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from colorbench import color
+from colorbench.arrays import Chroma, Luma
+from colorbench.batch import Batch
+from colorbench.family import Family, Objective, Weights, weigh
+from colorbench.losses.terms import checked
+from colorbench.networks.guided import enlarge, shrink
+from colorbench.noise import Noise
+from colorbench.registry import register
+from colorbench.sampling.parameterization import Parameterization
+from colorbench.sampling.sampler import Sampler
+from colorbench.sampling.schedule import Schedule
+
+
+@register("family", "diffusion")
+class Diffusion(Family):
+    """network: forward(x, t, L), and its halves encode(L) and denoise(x, t, maps), as of networks/denoiser.py.
+
+    min_snr: gamma of min-SNR weights, or nothing for equal weights of all times.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, *, network: nn.Module, schedule: Schedule, parameterization: Parameterization, sampler: Sampler,
+        chroma_scale: int, min_snr: float | None, weights: Mapping[str, float],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.network, self.schedule, self.sampler = network, schedule, sampler
+        self.parameterization, self.chroma_scale, self.min_snr = parameterization, chroma_scale, min_snr
+        self.weights = checked(weights, "denoising")
+        self.register_buffer("mean", torch.zeros(1, 2, 1, 1))
+        self.register_buffer("std", torch.full((1, 2, 1, 1), 0.12))
+
+    @property
+    def stochastic(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
+    def evaluations(self) -> int:
+        """The sampler's steps."""
+        return self.sampler.steps
+
+    def trainable(self) -> Mapping[str, nn.Module]:
+        """One network."""
+        return {"network": self.network}
+
+    def prepare(self, batches: Iterable[Batch]) -> None:
+        """Mean and standard deviation of the small chroma maps, over the training split."""
+        count, total, squares = 0, torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+        for batch in batches:
+            small = shrink(batch.ab, self.chroma_scale).double().cpu()
+            count += small[:, 0].numel()
+            total += small.sum(dim=(0, 2, 3))
+            squares += small.square().sum(dim=(0, 2, 3))
+        mean = total / count
+        std = (squares / count - mean.square()).clamp_min(1e-6).sqrt()
+        self.mean.copy_(mean.float().view(1, 2, 1, 1))
+        self.std.copy_(std.float().view(1, 2, 1, 1))
+
+    def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
+        """The error of one prediction, at one time for each image."""
+        x0 = (shrink(batch.ab, self.chroma_scale) - self.mean) / self.std
+        t = noise.uniform("time")
+        alpha, sigma = (s[:, None, None, None] for s in self.schedule.alpha_sigma(t))
+        eps = noise.normal("noise", *x0.shape[1:])
+        x_t = alpha * x0 + sigma * eps
+        output = self.network(x_t, self._clock(alpha, sigma), batch.L).float()
+        error = (output - self.parameterization.target(x0, eps, alpha, sigma)).square().mean(dim=(1, 2, 3))
+        logs = {"denoising": error, "drift": self._drift(x0, output, x_t, alpha, sigma)}
+        if self.min_snr is not None:
+            error = error * self.parameterization.min_snr_weight(alpha.flatten(), sigma.flatten(), self.min_snr)
+        yield Objective(weigh({"denoising": error}, weights), "network", logs)
+
+    def colorize(self, L: Luma, noise: Noise) -> Chroma:
+        """One draw for each image."""
+        maps = self.network.encode(L)  # type: ignore[operator]
+        h, w = (-(-side // self.chroma_scale) for side in L.shape[-2:])
+
+        def denoise(x: Tensor, t: Tensor) -> Tensor:
+            alpha, sigma = (s[:, None, None, None] for s in self.schedule.alpha_sigma(t))
+            output = self.network.denoise(x, self._clock(alpha, sigma), maps).float()  # type: ignore[operator]
+            ab = self.parameterization.x0(output, x, alpha, sigma) * self.std + self.mean
+            return (ab.clamp(-1.0, 1.0) - self.mean) / self.std
+
+        x = self.sampler.sample(denoise, noise, (2, h, w), self.schedule, self.parameterization.last)
+        return enlarge(x * self.std + self.mean, L, self.chroma_scale).clamp(-1.0, 1.0)
+
+    def _clock(self, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """What the network is told of the time, whatever the schedule: the angle from signal to noise, in [0, 1]."""
+        return torch.atan2(sigma, alpha).flatten() * (2.0 / torch.pi)
+
+    def _drift(self, x0: Tensor, output: Tensor, x_t: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """Scalar: distance of the mean color of the estimates from that of the truth, in units of a* and b*."""
+        with torch.no_grad():
+            error = (self.parameterization.x0(output, x_t, alpha, sigma) - x0) * self.std
+            return error.mean(dim=(0, 2, 3)).norm() * color.AB_UNIT

@@ -1,0 +1,70 @@
+"""pix2pix: image-to-image translation with a conditional GAN (Isola et al. 2017), noise included.
+
+    D:  min  (softplus(-D(L, ab)) + softplus(D(L, G(L, z)))) / 2
+    G:  min  softplus(-D(L, G(L, z))) + 100 |G(L, z) - ab|_1                               equations 1 to 4
+
+z is dropout: masks of zeros and twos that multiply three maps of the generator, in training and in coloring alike, so
+that two colorings of one image differ (a little: the paper says so itself). Each image draws its own masks.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor, nn
+
+from colorbench.arrays import Chroma, Luma
+from colorbench.batch import Batch
+from colorbench.family import Family, Objective, Weights, weigh
+from colorbench.losses.adversary import Adversary
+from colorbench.losses.distance import Distance
+from colorbench.losses.game import Game
+from colorbench.losses.terms import checked, chroma_ratio
+from colorbench.noise import Noise
+from colorbench.registry import register
+
+
+@register("family", "pix2pix")
+class Pix2Pix(Family):
+    """generator: forward(L, masks) and shapes(h, w), as of networks/pix2pix.py; discriminator: (L, ab) -> logits."""
+
+    def __init__(
+        self, *, generator: nn.Module, discriminator: nn.Module, distance: Distance, adversary: Adversary,
+        perceptual: Distance | None, weights: Mapping[str, float],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+        self.distance, self.adversary, self.perceptual = distance, adversary, perceptual
+        self.weights = checked(weights, "distance", "adversarial", "perceptual")
+
+    @property
+    def stochastic(self) -> bool:
+        """Yes."""
+        return True
+
+    def trainable(self) -> Mapping[str, nn.Module]:
+        """Two players."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
+        """The discriminator's move, then the generator's."""
+        L, ab = batch.L, batch.ab
+        ab_hat = self.colorize(L, noise)
+        game = Game(self.discriminator, self.adversary)
+        logs = {"chroma_ratio": chroma_ratio(ab_hat, ab)}
+        terms = {}
+        if weights["adversarial"]:
+            yield from game.discriminate(L, ab, ab_hat, noise.uniform("penalty", 1, 1, 1))
+            terms["adversarial"], balance = game.deceive(L, ab_hat)
+            logs.update(balance)
+        if weights["distance"]:
+            terms["distance"] = self.distance(L, ab_hat, ab)
+        if weights["perceptual"] and self.perceptual is not None:
+            terms["perceptual"] = self.perceptual(L, ab_hat, ab)
+        yield Objective(weigh(terms, weights), "generator", {**logs, **terms})
+
+    def colorize(self, L: Luma, noise: Noise) -> Chroma:
+        """One draw of the masks for each image."""
+        return self.generator(L, self._masks(L, noise)).float()
+
+    def _masks(self, L: Luma, noise: Noise) -> list[Tensor]:
+        shapes = self.generator.shapes(*L.shape[-2:])  # type: ignore[operator]
+        return [2.0 * (noise.uniform(f"dropout {i}", *shape) < 0.5) for i, shape in enumerate(shapes)]

@@ -1,0 +1,82 @@
+"""Retrieval: a GAN whose generator is shown the colors of a training picture that looks like this one.
+
+    h = chroma of argmin_i |f(L) - f(L_i)|^2 over the training split      (while training: not itself, no duplicate)
+    blend       ab_hat = (1 - w) G(L) + w h
+    channels    ab_hat = G(L, h)
+
+f is a frozen embedding (see networks/embedder.py), the bank is filled from the training split in ``prepare`` and
+travels in the checkpoint. The game and its losses are those of gan.py, on ab_hat.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
+
+import torch
+from torch import nn
+
+from colorbench.arrays import Chroma, Luma
+from colorbench.batch import Batch
+from colorbench.family import Family, Objective, Weights, weigh
+from colorbench.losses.adversary import Adversary
+from colorbench.losses.distance import Distance
+from colorbench.losses.game import Game
+from colorbench.losses.terms import checked, chroma_ratio
+from colorbench.noise import Noise
+from colorbench.registry import register
+from colorbench.retrieval.bank import Bank
+from colorbench.retrieval.index import Index
+
+
+@register("family", "retrieval")
+class Retrieval(Family):
+    """generator: [b 1 h w] (blend) or [b 3 h w], L and hint (channels) -> [b 2 h w]; discriminator: (L, ab) -> logits.
+
+    hint_weight: w of blend. bank_size: side of the stored chroma maps; bank_limit and duplicate: see retrieval/bank.py.
+    """
+
+    def __init__(
+        self, *, generator: nn.Module, discriminator: nn.Module, embedder: nn.Module, index: Index,
+        distance: Distance, adversary: Adversary, perceptual: Distance | None, hint: Literal["blend", "channels"],
+        hint_weight: float, bank_size: int, bank_limit: int | None, duplicate: float, weights: Mapping[str, float],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+        self.bank = Bank(embedder=embedder, index=index, size=bank_size, limit=bank_limit, duplicate=duplicate)
+        self.distance, self.adversary, self.perceptual = distance, adversary, perceptual
+        self.hint, self.hint_weight = hint, hint_weight
+        self.weights = checked(weights, "distance", "adversarial", "perceptual")
+
+    def trainable(self) -> Mapping[str, nn.Module]:
+        """Two players; the embedder is frozen."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def prepare(self, batches: Iterable[Batch]) -> None:
+        """Fill the bank from the training split."""
+        self.bank.fill(batches)
+
+    def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
+        """The discriminator's move, then the generator's."""
+        L, ab = batch.L, batch.ab
+        h = self.bank.recall(L, exclude=batch.ids)
+        ab_hat = self._generate(L, h)
+        game = Game(self.discriminator, self.adversary)
+        logs = {"chroma_ratio": chroma_ratio(ab_hat, ab), "hint_distance": (h - ab).abs().mean(dim=(1, 2, 3))}
+        terms = {}
+        if weights["adversarial"]:
+            yield from game.discriminate(L, ab, ab_hat, noise.uniform("penalty", 1, 1, 1))
+            terms["adversarial"], balance = game.deceive(L, ab_hat)
+            logs.update(balance)
+        if weights["distance"]:
+            terms["distance"] = self.distance(L, ab_hat, ab)
+        if weights["perceptual"] and self.perceptual is not None:
+            terms["perceptual"] = self.perceptual(L, ab_hat, ab)
+        yield Objective(weigh(terms, weights), "generator", {**logs, **terms})
+
+    def colorize(self, L: Luma, noise: Noise) -> Chroma:
+        """With the nearest training picture's colors; noise is not used."""
+        return self._generate(L, self.bank.recall(L))
+
+    def _generate(self, L: Luma, h: Chroma) -> Chroma:
+        if self.hint == "channels":
+            return self.generator(torch.cat([L, h], dim=1)).float()
+        return torch.lerp(self.generator(L).float(), h, self.hint_weight)

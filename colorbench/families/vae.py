@@ -1,0 +1,67 @@
+"""VAE: a latent vector holds what L leaves open (Kingma & Welling 2014; conditional: Sohn, Lee & Yan 2015).
+
+    q(z | L, ab) = N(mu, diag sigma^2),   p(z) = N(0, I),   z = mu + sigma eps
+    theta* = argmin  E [ weight_d distance(decoder(L, z), ab) + weight_k KL ]
+    KL = mean over the latents of (mu^2 + sigma^2 - 1 - log sigma^2) / 2
+
+The distance is a mean over channels and pixels and KL a mean over the latents, so that both weights mean the same at
+every picture size and latent size. A coloring draws z ~ N(0, I). Two things can go wrong and are logged: all latents
+agree with the prior and z says nothing (``kl_per_latent`` and ``active_latents`` near 0: posterior collapse, the draws
+are equal), or none does and draws are unlike training (``kl_per_latent`` of many nats).
+"""
+
+from collections.abc import Iterator, Mapping
+
+from torch import nn
+
+from colorbench.arrays import Chroma, Luma
+from colorbench.batch import Batch
+from colorbench.family import Family, Objective, Weights, weigh
+from colorbench.losses.distance import Distance
+from colorbench.losses.terms import checked, chroma_ratio
+from colorbench.noise import Noise
+from colorbench.registry import register
+
+
+@register("family", "vae")
+class VAE(Family):
+    """network: forward(L, ab, eps) -> (ab_hat, mu, logvar), and decode(L, z), as of networks/latent.py."""
+
+    def __init__(
+        self, *, network: nn.Module, distance: Distance, perceptual: Distance | None, weights: Mapping[str, float]
+    ) -> None:
+        super().__init__()
+        self.network, self.distance, self.perceptual = network, distance, perceptual
+        self.weights = checked(weights, "distance", "kl", "perceptual")
+
+    @property
+    def stochastic(self) -> bool:
+        """Yes."""
+        return True
+
+    def trainable(self) -> Mapping[str, nn.Module]:
+        """Encoder and decoder together."""
+        return {"vae": self.network}
+
+    def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
+        """One loss."""
+        eps = noise.normal("posterior", self.network.latent)  # type: ignore[arg-type]
+        ab_hat, mu, logvar = self.network(batch.L, batch.ab, eps)
+        ab_hat = ab_hat.float()
+        kl = 0.5 * (mu.square() + logvar.exp() - 1.0 - logvar)
+        terms = {"kl": kl.mean(dim=1)}
+        if weights["distance"]:
+            terms["distance"] = self.distance(batch.L, ab_hat, batch.ab)
+        if weights["perceptual"] and self.perceptual is not None:
+            terms["perceptual"] = self.perceptual(batch.L, ab_hat, batch.ab)
+        logs = {
+            "kl_per_latent": kl.mean(),
+            "active_latents": (kl.mean(dim=0) > 0.01).float().sum(),
+            "chroma_ratio": chroma_ratio(ab_hat, batch.ab),
+        }
+        yield Objective(weigh(terms, weights), "vae", {**terms, **logs})
+
+    def colorize(self, L: Luma, noise: Noise) -> Chroma:
+        """Decode a draw from the prior."""
+        z = noise.normal("prior", self.network.latent)  # type: ignore[arg-type]
+        return self.network.decode(L, z).float()  # type: ignore[operator]

@@ -1,0 +1,100 @@
+"""Latent: the two networks of a conditional variational autoencoder, and how a latent vector reaches every pixel.
+
+    q(z | L, ab) = N(mu, diag exp(logvar))     posterior encoder: convolutions over (L, ab), pooled to a 4 x 4 grid
+    ab_hat = decoder(L, z)                     an encoder of L, z joined at its bottleneck, and a decoder
+
+The decoder always knows L, so z need only hold what L leaves open. z becomes a 4 x 4 map, stretched over the
+bottleneck: the colors of a picture's parts, not only one tint. With ``skips`` (U-Net VAE) the decoder also gets the maps of L's
+encoder at every scale; then z enters at every scale too, or the skips would do all the work and z be ignored.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colorbench.networks.autoencoder import Rise
+from colorbench.networks.blocks import ConvBlock, crop, pad
+from colorbench.registry import register
+
+GRID = 4
+
+
+@register("network", "latent")
+class Latent(nn.Module):
+    """latent: numbers in z. width: channels of the first level, doubled at each of ``levels`` halvings down to
+    ``max_width``. skips: the decoder gets every map of L's encoder. posterior_width: as width, for q(z | L, ab)."""
+
+    def __init__(
+        self, *, latent: int, width: int, max_width: int, levels: int, skips: bool, posterior_width: int, norm: str,
+        activation: str,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.latent, self.stride, self.skips = latent, 2**levels, skips
+        kind: dict[str, Any] = {"norm": norm, "act": activation}
+        widths = [min(width * 2**i, max_width) for i in range(levels)]
+        slim = [min(posterior_width * 2**i, max_width) for i in range(levels)]
+        self.posterior = _encoder(3, slim, **kind)
+        self.moments = nn.Linear(slim[-1] * GRID**2, 2 * latent)
+        nn.init.normal_(self.moments.weight, 0.0, 0.01)
+        nn.init.zeros_(self.moments.bias)
+        self.encoder = _encoder(1, widths, **kind)
+        self.spread = nn.Linear(latent, widths[-1] * GRID**2)
+        self.join = ConvBlock(2 * widths[-1], widths[-1], **kind)
+        self.rises, self.refine, self.tints = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        below = widths[-1]
+        for i in reversed(range(levels)):
+            wide = widths[i - 1] if i else width
+            skip = wide if skips and i else 0
+            self.rises.append(Rise(below, wide, **kind))
+            self.refine.append(ConvBlock(wide + skip, wide, **kind))
+            self.tints.append(nn.Conv2d(widths[-1], wide, 1))
+            below = wide
+        self.head = nn.Conv2d(below, 2, 3, 1, 1)
+        nn.init.normal_(self.head.weight, 0.0, 0.01)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, L: Tensor, ab: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(L [b 1 h w], ab [b 2 h w], eps [b latent]) -> (ab_hat [b 2 h w], mu [b latent], logvar [b latent])."""
+        mu, logvar = self.encode(L, ab)
+        return self.decode(L, mu + eps * (0.5 * logvar).exp()), mu, logvar
+
+    def encode(self, L: Tensor, ab: Tensor) -> tuple[Tensor, Tensor]:
+        """(L, ab) -> mu and logvar [b latent]."""
+        h = pad(torch.cat([L, ab], dim=1), self.stride)
+        for stage in self.posterior:
+            h = stage(h)
+        moments = self.moments(F.adaptive_avg_pool2d(h, GRID).flatten(1)).float()
+        mu, logvar = moments.chunk(2, dim=1)
+        return mu, logvar.clamp(-12.0, 6.0)
+
+    def decode(self, L: Tensor, z: Tensor) -> Tensor:
+        """(L [b 1 h w], z [b latent]) -> [b 2 h w] in (-1, 1)."""
+        h, maps = pad(L, self.stride), []
+        for stage in self.encoder:
+            h = stage(h)
+            maps.append(h)
+        grid = self.spread(z).view(len(z), -1, GRID, GRID)
+        h = self.join(torch.cat([h, _stretch(grid, h).to(h.dtype)], dim=1))
+        maps.pop()
+        for rise, refine, tint in zip(self.rises, self.refine, self.tints, strict=True):
+            h = rise(h)
+            if self.skips:
+                h = h + _stretch(tint(grid), h).to(h.dtype)
+            h = refine(torch.cat([h, maps.pop()], dim=1) if self.skips and maps else h)
+        return crop(torch.tanh(self.head(h).float()), like=L)
+
+
+def _encoder(inputs: int, widths: list[int], **kind: Any) -> nn.ModuleList:
+    """One stage for each halving: a convolution of stride 2 and, but for the first, one of stride 1."""
+    stages, before = [], inputs
+    for i, wide in enumerate(widths):
+        more = [ConvBlock(wide, wide, **kind)] if i else []
+        stages.append(nn.Sequential(ConvBlock(before, wide, stride=2, **kind), *more))
+        before = wide
+    return nn.ModuleList(stages)
+
+
+def _stretch(grid: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(grid, size=like.shape[-2:], mode="bilinear")
