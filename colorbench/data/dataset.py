@@ -11,17 +11,19 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colorbench import registry
+from colorbench import color, registry
+from colorbench.arrays import Bytes, Ids
 from colorbench.batch import Batch
+from colorbench.data.ahead import ahead
 from colorbench.data.augment import Standard
 from colorbench.data.cache import Recipe, find_or_build, read_meta
 from colorbench.data.source import SPLITS, Source, Split
@@ -91,6 +93,7 @@ class Pictures:
         return digest.hexdigest()[:16]
 
 
+@runtime_checkable
 class Feed(Protocol):
     """What gives the training sequence."""
 
@@ -104,24 +107,29 @@ class Feed(Protocol):
 class CachedFeed:
     """The training sequence of prepared pictures.
 
-    They move to an accelerator once, when they take at most ``resident_share`` of its free memory; no worker is needed.
+    They move to an accelerator once, when they take at most ``resident_share`` of its free memory. ``threads`` make
+    batches ahead (None: two beside an accelerator that does not hold the pictures, else none); never a process.
     """
 
-    def __init__(self, pictures: Pictures, augment: Standard, resident_share: float) -> None:
-        self.pictures, self.augment, self.resident_share = pictures, augment, resident_share
+    def __init__(self, pictures: Pictures, augment: Standard, resident_share: float, threads: int | None) -> None:
+        self.pictures, self.augment = pictures, augment
+        self.resident_share, self.threads = resident_share, threads
         self._resident: dict[torch.device, Tensor] = {}
 
     def batches(
         self, *, batch_size: int, seed: int, start: int, device: torch.device, rank: int, world: int
     ) -> Iterator[Batch]:
         """See DataSet.train_batches."""
-        n = len(self.pictures)
-        if batch_size % world:
-            raise UserError(f"batch_size: {batch_size} must be a multiple of the number of processes, {world}")
+        share = part_of(batch_size, world)
         pixels = self._pixels(device)
-        share = batch_size // world
-        epoch, order = -1, torch.empty(0, dtype=torch.int64)
-        position = start + rank * share
+        elsewhere = device.type != "cpu" and pixels.device.type == "cpu"
+        threads = self.threads if self.threads is not None else 2 * elsewhere
+        plan = self._plan(start + rank * share, share, batch_size, seed)
+        return ahead((partial(self._batch, pixels, rows, visits, seed, device) for rows, visits in plan), threads)
+
+    def _plan(self, position: int, share: int, step: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(rows, epochs) of entries position .. position + share - 1 of the sequence, then ``step`` further, for ever."""
+        n, epoch, order = len(self.pictures), -1, torch.empty(0, dtype=torch.int64)
         while True:
             rows, visits = [], []
             at = position
@@ -129,18 +137,20 @@ class CachedFeed:
                 if at // n != epoch:
                     epoch = at // n
                     order = Noise.of(seed, self.pictures.ids, epoch).keys.argsort(stable=True)
-                taken = order[at % n :][: position + share - at]
-                rows.append(taken)
-                visits.append(torch.full_like(taken, epoch))
-                at += len(taken)
-            yield self._batch(pixels, torch.cat(rows), torch.cat(visits), seed, device)
-            position += batch_size
+                rows.append(order[at % n :][: position + share - at])
+                visits.append(torch.full_like(rows[-1], epoch))
+                at += len(rows[-1])
+            yield torch.cat(rows), torch.cat(visits)
+            position += step
 
     def _batch(self, pixels: Tensor, rows: Tensor, visits: Tensor, seed: int, device: torch.device) -> Batch:
-        ids = self.pictures.ids[rows].to(device)
-        visits = visits.to(device)
-        chosen = pixels[rows.to(pixels.device)].to(device)
-        return augmented(chosen, ids, visits, seed, self.augment)
+        ids = self.pictures.ids[rows]
+        if pixels.device == device:
+            chosen = pixels[rows.to(device)]
+        else:
+            chosen = torch.empty(len(rows), *pixels.shape[1:], dtype=torch.uint8, pin_memory=device.type == "cuda")
+            chosen = torch.index_select(pixels, 0, rows, out=chosen).to(device, non_blocking=True)
+        return augmented(chosen, ids.to(device), visits.to(device), seed, self.augment)
 
     def _pixels(self, device: torch.device) -> Tensor:
         pixels = self.pictures.pixels
@@ -153,12 +163,22 @@ class CachedFeed:
         return self._resident[device]
 
 
-def augmented(pixels: Tensor, ids: Tensor, visits: Tensor, seed: int, augment: Standard) -> Batch:
+def part_of(batch_size: int, world: int) -> int:
+    """One rank's share of a global batch."""
+    if batch_size % world:
+        raise UserError(f"batch_size: {batch_size} must be a multiple of the number of processes, {world}")
+    return batch_size // world
+
+
+def augmented(pixels: Bytes, ids: Ids, visits: Ids, seed: int, augment: Standard) -> Batch:
     """A training batch of 8-bit pictures on their device."""
     noise = Noise.of(seed, ids, visits)
     if augment.leaves_bytes:
         return Batch.of_bytes(augment.flipped(pixels, noise), ids, visits)
-    return Batch.of_rgb(augment(pixels, noise), ids, visits)
+    step = len(ids) if pixels.device.type != "cpu" else max(2**17 // pixels[0, 0].numel(), 1)  # fits the CPU's cache
+    rgb = [augment(few, stream) for few, stream in zip(pixels.split(step), noise.split(step), strict=True)]
+    L, ab = zip(*map(color.encode, rgb), strict=True)
+    return Batch(torch.cat(L), torch.cat(ab), ids, visits)
 
 
 @dataclass(frozen=True)
@@ -214,12 +234,13 @@ def prepared(
     augment: Standard,
     cache: str,
     workers: int | None,
+    threads: int | None,
     resident_share: float,
     root: str | None = None,
     name: str = "data",
     tell: Callable[[str], None] = print,
 ) -> DataSet:
-    """See conf/data/folder.yaml for what each key means."""
+    """See conf/data/base/prepared.yaml for what each key means."""
     if size < 1:
         raise UserError(f"data.size: must be at least 1, got {size}")
     limits = {"train": limit, "val": val_limit, "test": test_limit}
@@ -241,7 +262,7 @@ def prepared(
                 f"{folder}/manifest.csv); give more pictures or lower data.min_chroma"
             )
     train, val, test = (Pictures.of_cache(folder, split, meta["kept"][split], size) for split in SPLITS)
-    return DataSet(name, train, val, test, CachedFeed(train, augment, resident_share), source, folder)
+    return DataSet(name, train, val, test, CachedFeed(train, augment, resident_share, threads), source, folder)
 
 
 def _mapped(path: Path, dtype: type) -> NDArray[Any]:
