@@ -91,7 +91,7 @@ def find_or_build(
 
 def read_meta(folder: Path) -> dict[str, Any]:
     """cache.json."""
-    return json.loads((folder / "cache.json").read_text())  # type: ignore[no-any-return]
+    return json.loads((folder / "cache.json").read_text())
 
 
 def manifest(folder: Path) -> Iterator[dict[str, str]]:

@@ -128,7 +128,7 @@ class CachedFeed:
         return ahead((partial(self._batch, pixels, rows, visits, seed, device) for rows, visits in plan), threads)
 
     def _plan(self, position: int, share: int, step: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(rows, epochs) of entries position .. position + share - 1 of the sequence, then ``step`` further, for ever."""
+        """(rows, epochs) of entries position .. position + share - 1 of the sequence, then ``step`` further, always."""
         n, epoch, order = len(self.pictures), -1, torch.empty(0, dtype=torch.int64)
         while True:
             rows, visits = [], []

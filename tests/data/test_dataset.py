@@ -142,7 +142,7 @@ def test_no_color_image_is_one_clear_line_with_the_reasons(tmp_path: Path, confi
     for i in range(9):
         photo(i).convert("L").save(tmp_path / "gray" / f"{i}.png")
     for _ in range(2):  # also from the cache
-        with pytest.raises(UserError, match=r"no color image is left for train of 9 listed \(9 near-gray; reasons in .*csv\)"):
+        with pytest.raises(UserError, match=r"no color image is left for train of 9 listed \(9 near-gray; reasons in"):
             open_data(config(tmp_path / "gray"), tell=silent)
 
 
@@ -164,5 +164,5 @@ def test_a_misspelt_key_is_named_with_the_close_matches(photos: Path, config: Co
 
 
 def test_an_unknown_source_is_named_with_the_close_matches(photos: Path, config: Config) -> None:
-    with pytest.raises(UserError, match="unknown source 'foldr'.*did you mean 'folder'"):
+    with pytest.raises(UserError, match=r"unknown source 'foldr'.*did you mean 'folder'"):
         open_data(config(photos, source={"source": "foldr", "root": "."}), tell=silent)

@@ -47,7 +47,8 @@ def test_lossy_formats_give_nearly_their_pixels(kind: str) -> None:
 
 
 def test_cmyk_becomes_the_rgb_of_its_inks() -> None:
-    assert rendered(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF")).pixels[:, 0, 0].tolist() == [255, 0, 0]
+    ink = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
+    assert rendered(encoded(ink, "TIFF")).pixels[:, 0, 0].tolist() == [255, 0, 0]
 
 
 def test_a_palette_is_looked_up() -> None:
@@ -130,7 +131,8 @@ def test_an_image_of_30000_by_30000_is_refused_by_its_header() -> None:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    data = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
     assert reason(bomb, 2 * 10**8) == "too large: 30000 x 30000 is more than max_pixels=200000000"
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from colorbench.data.photos import PHOTOS, Photos
 from colorbench.data.source import Rendered
@@ -21,10 +22,10 @@ def test_every_split_has_tiles_of_several_photographs() -> None:
 def test_tiles_share_no_pixel() -> None:
     source = Photos(rows=2)
     items = [item for item in source.items() if item.name.startswith("astronaut")]
-    tiles = {item.name.split("/")[1]: answer.pixels for item, answer in zip(items, source.render(items, 256), strict=True)
-             if isinstance(answer, Rendered)}  # fmt: skip
-    from PIL import Image
-
+    tiles = {}
+    for item, answer in zip(items, source.render(items, 256), strict=True):
+        assert isinstance(answer, Rendered)
+        tiles[item.name.split("/")[1]] = answer.pixels
     path = Path(str(__import__("skimage").__file__)).parent / "data" / PHOTOS[0]
     whole = np.asarray(Image.open(path)).transpose(2, 0, 1)
     rows = [np.concatenate([tiles[f"r{r}c{c}"] for c in range(2)], axis=2) for r in range(2)]
