@@ -104,7 +104,8 @@ def _listing(source: Source) -> list[Item]:
     """Every item with its split: test first, then in the order of a hash of the name."""
     items = list(source.items())
     free = all(item.split is None for item in items)
-    items = sorted((item if item.split else _assigned(item, hashed_split(item.name)) for item in items), key=_rank)
+    items = [item if item.split else _assigned(item, hashed_split(item.name, source.share)) for item in items]
+    items.sort(key=_rank)
     if free and len(items) >= len(SPLITS):  # a handful of pictures: leave no split empty by bad luck
         for split in ORDER:
             counts = Counter(item.split for item in items)

@@ -1,8 +1,8 @@
-"""A folder of image files: any tree, or one with train, val and test folders.
+"""A folder of image files: any tree, or one whose folders say the split (also ImageNet's and COCO's layouts).
 
 Files are known by their extension and trusted for nothing else. Links are followed, each real folder is visited once,
-hidden files are skipped, names may hold any bytes. Where the root holds ``train`` (or ``training``), its folders say
-the split; a split that has no folder is carved from train by the hash of the name. Every other tree is split by the
+hidden files are skipped, names may hold any bytes. Where one of the folders that mean ``train`` exists, folders say the
+split, and a split that has no folder is carved from train by the hash of the name. Every other tree is split by the
 hash.
 """
 
@@ -12,45 +12,57 @@ from pathlib import Path
 from typing import Any
 
 from colorbench.data.decode import EXTENSIONS, render_bytes
-from colorbench.data.source import Dropped, Item, Rendered, Source, Split, hashed_split
+from colorbench.data.source import Dropped, Item, Rendered, Source, carved, known_split
 from colorbench.errors import UserError
 from colorbench.registry import register
-
-_SPLIT_FOLDERS: dict[str, Split] = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 
 
 @register("source", "folder")
 class Folder(Source):
     """All images under ``root``.
 
-    root: the folder. stretch: squash the whole picture to a square instead of cutting the center square.
-    max_pixels: larger pictures are dropped, by their header, before any memory is spent on them.
+    root: the folder. splits: what a folder right under the root means, such as {train2017: train, val2017: test}.
+    share: of the pictures that the hash gives to test, and as many to val, where no folder says so. first: of a folder,
+    only this many files, in the order of their own names ({val: 5000} is ImageNet's usual test). stretch: squash the
+    whole picture to a square instead of cutting the center square. max_pixels: larger pictures are dropped, by their
+    header, before any memory is spent on them.
     """
 
-    def __init__(self, *, root: str, stretch: bool, max_pixels: int) -> None:
+    def __init__(
+        self, *, root: str, splits: dict[str, str], share: float, first: dict[str, int], stretch: bool, max_pixels: int
+    ) -> None:
+        if not 0 < share < 0.5:
+            raise UserError(f"data.source.share: expected more than 0 and less than 0.5, got {share:g}")
         self.root = Path(root).expanduser()
-        self.stretch = stretch
-        self.max_pixels = max_pixels
+        self.splits = {folder: known_split(split, f"data.source.splits.{folder}") for folder, split in splits.items()}
+        self.share, self.first, self.stretch, self.max_pixels = share, first, stretch, max_pixels
 
     def items(self) -> Iterable[Item]:
         """Every image file under the root."""
         if not self.root.is_dir():
             what = "is a file" if self.root.exists() else "does not exist"
             raise UserError(f"data.root: {printable(str(self.root))} {what}; give a folder of images: data.root=PATH")
-        folders = split_folders(self.root)
-        found = False
-        for path, name in walk(self.root, sorted(folders) if folders else None):
-            found = True
-            yield Item(name, self._split(name, folders), stamp(path))
-        if not found:
+        folders = {name: split for name, split in self.splits.items() if (self.root / name).is_dir()}
+        if "train" not in folders.values():
+            folders = {}
+        count = 0
+        for path, name in self._files(sorted(folders)):
+            count += 1
+            said = folders.get(name.split("/", 1)[0])
+            yield Item(name, said and carved(name, said, folders.values(), self.share), stamp(path))
+        if not count:
             kinds = " ".join(sorted(EXTENSIONS))
-            raise UserError(
-                f"data.root: no image ({kinds}) under {printable(str(self.root))}; give another data.root=PATH"
-            )
+            raise UserError(f"data.root: no image ({kinds}) under {printable(str(self.root))}; give another data.root")
+
+    def _files(self, folders: Sequence[str]) -> Iterator[tuple[str, str]]:
+        if not folders:
+            yield from walk(self.root)
+        for folder in folders:
+            files = walk(self.root / folder, f"{folder}/")
+            if folder in self.first:
+                yield from sorted(files, key=lambda file: os.path.basename(file[1]))[: self.first[folder]]
+            else:
+                yield from files
 
     def render(self, items: Sequence[Item], size: int) -> Iterator[Rendered | Dropped]:
         """The pictures, resized."""
@@ -58,34 +70,18 @@ class Folder(Source):
             yield render_file(self.root / item.name, item, size, max_pixels=self.max_pixels, stretch=self.stretch)
 
     def describe(self) -> Mapping[str, Any]:
-        """What decides how the pictures look."""
+        """What decides how the pictures look (the splits are in the items)."""
         return {"stretch": self.stretch, "max_pixels": self.max_pixels}
 
     def where(self) -> str:
         """The folder, resolved."""
         return str(self.root.resolve())
 
-    @staticmethod
-    def _split(name: str, folders: Mapping[str, Split]) -> Split | None:
-        if not folders:
-            return None
-        split = folders[name.split("/", 1)[0]]
-        hashed = hashed_split(name)
-        return hashed if split == "train" and hashed not in folders.values() else split
 
-
-def split_folders(root: Path) -> dict[str, Split]:
-    """The folders of ``root`` that say a split; empty unless one of them says train."""
-    folders = {name: split for name, split in _SPLIT_FOLDERS.items() if (root / name).is_dir()}
-    return folders if "train" in folders.values() else {}
-
-
-def walk(root: Path, within: Sequence[str] | None = None) -> Iterator[tuple[str, str]]:
-    """(path, name) of every image file, sorted by folder; each real folder once, whatever the links do."""
+def walk(root: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(path, prefix + relative name) of every image file, sorted by folder; each real folder once, whatever links do."""
     seen: set[tuple[int, int]] = set()
-    pending = (
-        [(os.path.join(root, folder), f"{folder}/") for folder in reversed(within)] if within else [(str(root), "")]
-    )
+    pending = [(str(root), prefix)]
     while pending:
         folder, prefix = pending.pop()
         try:
@@ -103,11 +99,18 @@ def walk(root: Path, within: Sequence[str] | None = None) -> Iterator[tuple[str,
         for entry in listing:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 below.append((entry.path, f"{prefix}{entry.name}/"))
             elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
                 yield entry.path, prefix + entry.name
         pending.extend(reversed(below))
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def stamp(path: str | Path) -> str:

@@ -12,12 +12,14 @@ A source that computes its pictures renders a whole chunk at once, vectorized.
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from colorbench.errors import UserError
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -69,6 +71,8 @@ class Source(ABC):
     """Render in worker processes? False when rendering is already vectorized."""
     chunk: ClassVar[int] = 32
     """How many items one call of :meth:`render` is given at most."""
+    share: float = 0.1
+    """Of the pictures without a prescribed split: this share is test, and as many val."""
 
     @abstractmethod
     def items(self) -> Iterable[Item]:
@@ -88,8 +92,21 @@ class Source(ABC):
         return ""
 
 
-def hashed_split(name: str) -> Split:
-    """The split of a picture whose source prescribes none."""
+def hashed_split(name: str, share: float = 0.1) -> Split:
+    """The split of a picture whose source prescribes none; ``share`` of all are test, and as many val."""
     last = name.rsplit("/", 1)[-1]
     u = int(hashlib.sha1(last.encode("utf-8", "surrogateescape")).hexdigest()[:8], 16) / 2**32
-    return "test" if u < 0.1 else "val" if u < 0.2 else "train"
+    return "test" if u < share else "val" if u < 2 * share else "train"
+
+
+def carved(name: str, split: Split, prescribed: Collection[Split], share: float) -> Split:
+    """``split``, unless it is train and the hash of the name gives the picture to a split that has none."""
+    hashed = hashed_split(name, share)
+    return hashed if split == "train" and hashed not in prescribed else split
+
+
+def known_split(word: str, where: str) -> Split:
+    """train, val or test; UserError for any other word."""
+    if word not in SPLITS:
+        raise UserError(f"{where}: expected train, val or test, got {word!r}")
+    return word  # type: ignore[return-value]

@@ -20,7 +20,7 @@ from colorbench.data.dataset import open_data
 from colorbench.data.folder import Folder
 from colorbench.data.source import SPLITS, Dropped, Item, Rendered, Source
 from colorbench.errors import UserError
-from tests.data.conftest import Config, photo
+from tests.data.conftest import FOLDER, Config, photo
 
 
 def silent(_: str) -> None: ...
@@ -33,7 +33,7 @@ def recipe(**changes: Any) -> Recipe:
 
 
 def build(root: Path, cache: Path, workers: int = 0, **changes: Any) -> Path:
-    source = Folder(root=str(root), stretch=False, max_pixels=10**6)
+    source = Folder(root=str(root), **FOLDER)
     return find_or_build(source, "folder", recipe(**changes), cache, workers, silent)
 
 
@@ -246,7 +246,7 @@ def test_a_waiting_process_says_for_whom(photos: Path, tmp_path: Path) -> None:
             lines.append(line)
             fcntl.flock(lock, fcntl.LOCK_UN)
 
-        source = Folder(root=str(photos), stretch=False, max_pixels=10**6)
+        source = Folder(root=str(photos), **FOLDER)
         find_or_build(source, "folder", recipe(), tmp_path / "cache", 0, hear)
     assert lines[0].startswith("waiting for process 12345")
 

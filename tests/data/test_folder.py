@@ -3,20 +3,22 @@
 import os
 from pathlib import Path
 
+from typing import Any
+
 import pytest
 
 from colorbench.data.folder import Folder, printable
 from colorbench.data.source import Dropped, Item, hashed_split
 from colorbench.errors import UserError
-from tests.data.conftest import photo
+from tests.data.conftest import FOLDER, photo
 
 
-def folder(root: Path) -> Folder:
-    return Folder(root=str(root), stretch=False, max_pixels=10**6)
+def folder(root: Path, **changes: Any) -> Folder:
+    return Folder(root=str(root), **FOLDER | changes)
 
 
-def splits(root: Path) -> dict[str, str | None]:
-    return {item.name: item.split for item in folder(root).items()}
+def splits(root: Path, **changes: Any) -> dict[str, str | None]:
+    return {item.name: item.split for item in folder(root, **changes).items()}
 
 
 def add(root: Path, *names: str) -> None:
@@ -43,6 +45,30 @@ def test_a_split_without_a_folder_is_carved_from_train_by_the_hash(tmp_path: Pat
     for name, split in found.items():
         if name.startswith("train/"):
             assert split == ("test" if hashed_split(name) == "test" else "train")
+
+
+def test_any_folder_can_be_given_a_meaning(tmp_path: Path) -> None:
+    add(tmp_path, "train2017/a.jpg", "val2017/b.jpg", "annotations/c.jpg")
+    found = splits(tmp_path, splits={"train2017": "train", "val2017": "test"}, share=0.01)
+    assert found == {"train2017/a.jpg": "train", "val2017/b.jpg": "test"}
+
+
+def test_the_first_files_of_a_folder_are_the_first_in_the_order_of_their_own_names(tmp_path: Path) -> None:
+    add(tmp_path, "train/a.jpg", "val/z/1.jpg", "val/y/2.jpg", "val/x/3.jpg")
+    found = splits(tmp_path, splits={"train": "train", "val": "test"}, first={"val": 2}, share=0.01)
+    assert set(found) == {"train/a.jpg", "val/z/1.jpg", "val/y/2.jpg"}
+
+
+def test_a_folder_with_an_unknown_meaning_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="data.source.splits.x: expected train, val or test, got 'holdout'"):
+        folder(tmp_path, splits={"x": "holdout"})
+
+
+def test_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:
+    add(tmp_path, "a.png")
+    (tmp_path / "self").symlink_to("self")
+    (tmp_path / "self.png").symlink_to("self.png")
+    assert set(splits(tmp_path)) == {"a.png", "self.png"}
 
 
 def test_the_hash_split_is_the_documented_one() -> None:
