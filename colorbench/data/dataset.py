@@ -237,6 +237,7 @@ def prepared(
     threads: int | None,
     resident_share: float,
     root: str | None = None,
+    level: str | None = None,
     name: str = "data",
     tell: Callable[[str], None] = print,
 ) -> DataSet:

@@ -1,0 +1,46 @@
+"""The scenes as a source of pictures: ``data=scenes data.level=standard``."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from colorbench.data.scenes.law import LEVELS
+from colorbench.data.scenes.world import VERSION, World
+from colorbench.data.source import SPLITS, Item, Rendered, Source, Split
+from colorbench.errors import UserError
+from colorbench.registry import register, suggest
+
+
+@register("source", "scenes")
+class Scenes(Source):
+    """Procedural scenes whose color law is known (see :mod:`colorbench.data.scenes.law`).
+
+    level: simple, standard or hard. train, val, test: how many scenes each split has.
+    """
+
+    parallel = True
+
+    def __init__(self, *, level: str, train: int, val: int, test: int) -> None:
+        if level not in LEVELS:
+            raise UserError(f"data.level: unknown level {level!r}{suggest(level, list(LEVELS))}")
+        self.counts: dict[Split, int] = {"train": train, "val": val, "test": test}
+        for split, n in self.counts.items():
+            if n < 1:
+                raise UserError(f"data.source.{split}: must be at least 1, got {n}")
+        self.world = World(level)
+
+    def items(self) -> Iterable[Item]:
+        """The scenes of every split, by their names."""
+        for split in SPLITS:
+            for index in range(self.counts[split]):
+                yield Item(self.world.name(split, index), split)
+
+    def render(self, items: Sequence[Item], size: int) -> Iterator[Rendered]:
+        """The scenes in their true colors; the recipe of a picture is its name."""
+        for item in items:
+            pixels = self.world.picture(item.name, size)
+            yield Rendered(pixels, hashlib.sha256(item.name.encode()).hexdigest(), size, size)
+
+    def describe(self) -> Mapping[str, Any]:
+        """The world's version and level; the number of scenes shows in the items."""
+        return {"version": VERSION, "level": self.world.level}
