@@ -54,9 +54,9 @@ def meadow(c: Canvas, obj: int, top: float, seed: float) -> None:
     edge = top - 0.035 * profile(c.axis * 1.7 + seed, int(seed * 3))[None]
     d = np.clip((w.y - top) / (1 - top), 0, 1)
     far = np.log(d + 0.12)
-    tufts = noise(w.x * 46 + seed, far * 17) * (0.35 + 0.65 * d) + 0.8 * noise(w.x * 21, far * 11 + seed) * d
+    tufts = 0.45 * noise(w.x * 93 + seed, far * 34) + 0.35 * noise(w.x * 46 + seed, far * 17) + 0.5 * noise(w.x * 21, far * 11 + seed) * d
     patches = noise(w.x * 3 + seed, far * 3)
-    w.put(w.y > edge, obj, 62 - 9 * d + 15 * (tufts - 0.45) + 9 * (patches - 0.5))
+    w.put(w.y > edge, obj, 62 - 9 * d + 20 * (tufts - 0.42) + 9 * (patches - 0.5))
 
 
 def sea(c: Canvas, obj: int, horizon: float, seed: float) -> None:
@@ -190,7 +190,7 @@ def vehicle(c: Canvas, body: int, x: float, base: float, s: float, face: int, st
         front, back = 0.22 - 0.8 * (v - belt), -0.36 + 0.55 * (v - belt)
         cabin = (v > belt - 0.03) & (v < roof) & (u < front) & (u > back)
         hull = (v > low) & (v < belt + 0.02 - 0.5 * np.clip(abs(u) - 0.4, 0, 1)) & (abs(u) < 0.5 - 0.5 * np.clip(v - 0.19, 0, 1))
-        w.put(cabin | hull, body, 57 + gloss + 5 * (v > roof - 0.03))
+        w.put(cabin | hull, body, 52 + gloss + 5 * (v > roof - 0.03))
         pane = (v > belt + 0.015) & (v < roof - 0.035) & (u < front - 0.045) & (u > back + 0.045) & (abs(u + 0.06) > 0.014)
         w.put(pane, NEUTRAL, 30 + 22 * (u + 0.7 * v > 0.12))
         if style == "taxi":
@@ -199,7 +199,7 @@ def vehicle(c: Canvas, body: int, x: float, base: float, s: float, face: int, st
     else:
         nose = {"van": 0.30, "bus": 0.02, "fire engine": 0.05}[style]
         hull = (v > low) & (v < roof) & (u > -0.5) & (u < 0.5 - nose * np.clip(v - 0.26, 0, 1) * 2)
-        w.put(hull, body, 57 + gloss + 6 * (v > roof - 0.025))
+        w.put(hull, body, 52 + gloss + 6 * (v > roof - 0.025))
         if style == "bus":
             panes = (v > 0.27) & (v < 0.42) & (abs(u) < 0.46) & (np.mod((u + 0.5) * 6, 1) > 0.14)
             w.put((abs(v - 0.225) < 0.014) & (abs(u) < 0.495), NEUTRAL, 88.0)
@@ -244,8 +244,8 @@ def boat(c: Canvas, sail: int, hull: int, x: float, y: float, s: float, face: in
     w.put((abs(u) < 0.5 - 0.0 * v) & (v < 0.04) & (v > -0.13) & (abs(u) < 0.36 + 0.9 * (v + 0.13)), hull, 50 - 40 * v)
     w.put((abs(u + 0.02) < 0.016) & (v > 0) & (v < 1.22), hull, 34.0)
     seams = np.mod(v * 6, 1.0) < 0.1
-    w.put((v > 0.12) & (u < 0.0) & (u > -0.42 * (1.2 - v) / 1.08), sail, 69 - 6 * seams + 6 * u)
-    w.put((v > 0.10) & (u > 0.03) & (u < 0.36 * (1.05 - v) / 0.95), sail, 75 - 5 * seams)
+    w.put((v > 0.12) & (u < 0.0) & (u > -0.42 * (1.2 - v) / 1.08), sail, 75 - 6 * seams + 8 * u)
+    w.put((v > 0.10) & (u > 0.03) & (u < 0.36 * (1.05 - v) / 0.95), sail, 81 - 5 * seams)
 
 
 def flower(c: Canvas, petals: int, leaf: int, x: float, y: float, r: float, base: float, style: int, turn: float, light: int) -> None:
@@ -270,7 +270,7 @@ def flower(c: Canvas, petals: int, leaf: int, x: float, y: float, r: float, base
     count, deep = ((11, 0.22), (5, 0.30))[style]
     wave = np.cos(count * around)
     edge = 1 - deep + deep * wave
-    L = 67 + 8 * light * u - 5 * v - 10 * smooth(0.55, 0.2, d) + 5 * wave - 9 * (wave < -0.9)
+    L = 69 + 8 * light * u - 5 * v - 10 * smooth(0.55, 0.2, d) + 5 * wave - 9 * (wave < -0.9)
     w.put(d < edge, petals, L)
     w.put(d < 0.26, NEUTRAL, (34.0, 40.0)[style] + 14 * (noise(w.x * 9 / r, w.y * 9 / r) - 0.3))
 

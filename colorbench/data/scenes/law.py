@@ -81,7 +81,7 @@ _KINDS = (
         "sky",
         (
             Mode("blue", (-2.0, -36.0), ties=_only(day=1), to=(-6.0, -10.0)),
-            Mode("golden", (4.0, -14.0), ties=_only(golden=1), to=(16.0, 40.0)),
+            Mode("golden", (3.0, -18.0), ties=_only(golden=1), to=(17.0, 44.0)),
             Mode("rose", (20.0, -28.0), ties=_only(dusk=1), to=(30.0, 6.0)),
         ),
         2.0,
@@ -91,7 +91,7 @@ _KINDS = (
         (
             Mode("blue", (-4.0, -34.0), 0.7, _only(day=1)),
             Mode("teal", (-24.0, -12.0), 0.3, _only(day=1)),
-            Mode("copper", (16.0, 26.0), 1.0, _only(golden=1)),
+            Mode("copper", (22.0, 15.0), 1.0, _only(golden=1)),
             Mode("violet", (20.0, -24.0), 1.0, _only(dusk=1)),
         ),
     ),
@@ -195,7 +195,7 @@ _KINDS = (
         "cloth",
         (Mode("blue", (2.0, -32.0)), Mode("red", (44.0, 22.0)), Mode("green", (-28.0, 16.0)), Mode("linen", (4.0, 22.0))),
     ),
-    Kind("plaster", (Mode("cream", (2.0, 16.0), 1.0), Mode("gray blue", (-4.0, -14.0), 0.7), Mode("sage", (-14.0, 10.0), 0.3))),
+    Kind("plaster", (Mode("cream", (3.0, 24.0), 1.0), Mode("blue", (-4.0, -22.0), 0.7), Mode("sage", (-18.0, 14.0), 0.4), Mode("rose", (24.0, 6.0), 0.08))),
     Kind("pottery", (Mode("terracotta", (26.0, 34.0)), Mode("glaze", (0.0, -32.0), 0.7))),
 )  # fmt: skip
 

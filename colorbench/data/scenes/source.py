@@ -42,5 +42,7 @@ class Scenes(Source):
             yield Rendered(pixels, hashlib.sha256(item.name.encode()).hexdigest(), size, size)
 
     def describe(self) -> Mapping[str, Any]:
-        """The world's version and level; the number of scenes shows in the items."""
-        return {"version": VERSION, "level": self.world.level}
+        """The world's version and level, and a digest of what this program draws (an edited brush is another cache)."""
+        seen = [self.world.picture(self.world.name("train", index), 32) for index in range(4)]
+        look = hashlib.sha256(b"".join(pixels.tobytes() for pixels in seen)).hexdigest()[:16]
+        return {"version": VERSION, "level": self.world.level, "look": look}
