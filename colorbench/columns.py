@@ -1,7 +1,11 @@
 """Columns: what a number in a table means and how it is printed. The registry of metrics supplies most of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -16,8 +20,38 @@ class Column:
 
     @property
     def arrow(self) -> str:
+        """Which way is good."""
         return {"higher": "↑", "lower": "↓"}.get(self.better, "")
 
+
+@dataclass(frozen=True)
+class Derived:
+    """A column computed from the means of others over the set; its interval from the same resamples."""
+
+    sources: tuple[str, ...]
+    function: Callable[..., Any]
+    column: Column
+
+
+DERIVED = {
+    "delta_colorfulness_of_means": Derived(
+        ("colorfulness", "colorfulness_true"), lambda hat, true: abs(hat - true),
+        Column("ΔCF", "lower", 2, "", "difference of the mean colorfulness of predictions and truths"),
+    ),
+    "delta_colorfulness_of_means_abs(ddcolor)": Derived(
+        ("colorfulness_abs(ddcolor)", "colorfulness_abs(ddcolor)_true"), lambda hat, true: abs(hat - true),
+        Column("ΔCF abs (ddcolor)", "lower", 2, "", "the literature's delta colorfulness"),
+    ),
+    "mean_drift": Derived(
+        ("drift_a", "drift_b"), np.hypot,
+        Column("drift", "lower", 2, "dE", "distance of the set's mean color from the truth's"),
+    ),
+    "spread_skill": Derived(
+        ("spread2", "error2"), lambda spread, error: np.sqrt(spread / np.maximum(error, 1e-12)),
+        Column("spread/skill", "neither", 2, "", "1 is calibrated, below 1 overconfident"),
+    ),
+}  # fmt: skip
+"""Columns of sets that rows suffice for."""
 
 _DRAWS = {
     "energy": Column("energy", "lower", 2, "dE", "energy score of a*b*, per pixel"),
@@ -36,11 +70,15 @@ def column(name: str) -> Column:
     """Of any column name that an evaluation writes."""
     if name in _DRAWS:
         return _DRAWS[name]
+    if name in DERIVED:
+        return DERIVED[name].column
+    if name.startswith(("fid(", "kid(")):
+        return Column(name[:3].upper() + " " + name[3:], "lower", 2 if name.startswith("fid") else 5)
     stem = name.split("(")[0]
     known = _known()
     family = max((k for k in known if stem.startswith(k)), key=len, default="")
     better, digits, unit = known.get(family, ("neither", 3, ""))
-    title = _TITLES.get(name) or (name.replace("lpips_", "LPIPS ") if name.startswith("lpips") else name.replace("_", " "))
+    title = _TITLES.get(name) or name.replace("lpips_", "LPIPS ").replace("_", " ")
     return Column(title, better, digits, unit)
 
 

@@ -10,7 +10,7 @@ neighbor's colors, and the truth sent through the same conversions) are judged o
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +46,8 @@ def evaluate_family(
 ) -> "Evaluation":
     """Judge a family (on ``device``, in eval mode, EMA weights loaded) and write its rows to ``folder``.
 
-    plan: from :func:`colorbench.protocol.plan`. record: who this is: at least {"name": ...}; run folders add model, seed,
-    experiment, group (what seeds are averaged over), parameters, images_seen, seconds, peak_memory_mb.
+    plan: from :func:`colorbench.protocol.plan`. record: who this is: at least {"name": ...}; run folders add model,
+    seed, experiment, group (what seeds are averaged over), parameters, images_seen, seconds, peak_memory_mb.
     A finished evaluation in ``folder`` is read instead, unless ``force``.
     """
     from colorbench import rows
@@ -92,7 +92,7 @@ def evaluate_colorizer(
     from colorbench.noise import Noise
 
     seconds = 0.0
-    judge = _Judge(plan, draws, folder)
+    judge = Judge(plan, draws, folder)
     with torch.inference_mode():
         for batch in plan.pictures.batches(batch_size, device):
             true, pictures, raws = color.to_bytes(batch.rgb), [], []
@@ -140,8 +140,10 @@ def evaluate_baselines(
         if rows.done(folder):
             found.append(rows.Evaluation.read(folder))
         elif name == "truth":
-            found.append(evaluate_colorizer(lambda batch, _: batch.ab, plan, folder=folder, record=record, device=device,
-                                            batch_size=batch_size))  # fmt: skip
+            truth = evaluate_colorizer(
+                lambda batch, _: batch.ab, plan, folder=folder, record=record, device=device, batch_size=batch_size
+            )
+            found.append(truth)
         else:
             import yaml
 
@@ -155,8 +157,8 @@ def evaluate_baselines(
     return found
 
 
-class _Judge:
-    """Collects the rows of one system, batch after batch."""
+class Judge:
+    """Collects the rows of one system, batch after batch, and keeps the first pictures for the gallery."""
 
     def __init__(self, plan: "Plan", draws: int, folder: Path):
         self.plan, self.draws, self.folder = plan, draws, folder
@@ -236,28 +238,80 @@ def _synchronize(device: "torch.device") -> None:
         torch.cuda.synchronize(device)
 
 
-def evaluate_run(
-    path: Path, *, device: "torch.device", overrides: Mapping[str, Any], output: Path | None = None, batch_size: int = 64,
-    precision: str = "auto", checkpoint: str = "last", force: bool = False,
-) -> "Evaluation":  # fmt: skip
-    """Evaluate a run folder and the trivial rows of its protocol.
-
-    overrides: {"metrics": {...}, "protocol": {...}} that replace the run's own nodes.
-    """
-    from colorbench.engine.precision import choose_precision
+def plan_of_run(run: Any, overrides: Mapping[str, Any]) -> "tuple[Plan, Any]":
+    """(plan, data) of an opened run. overrides: {"metrics": {...}, "protocol": {...}} replace the run's own nodes."""
     from colorbench.metrics.suite import Suite
-    from colorbench.protocol import plan as make_plan
+    from colorbench.protocol import plan
+
+    config = {**run.config, **overrides}
+    data = run.data()
+    return plan(config["protocol"], data, Suite.of(config["metrics"])), data
+
+
+def evaluate_run(
+    path: Path,
+    *,
+    device: "torch.device",
+    overrides: Mapping[str, Any],
+    output: Path | None = None,
+    batch_size: int = 64,
+    precision: str = "auto",
+    checkpoint: str = "last",
+    force: bool = False,
+) -> "Evaluation":
+    """Evaluate a run folder and the trivial rows of its protocol (below ``output``, where runs are)."""
+    from colorbench.engine.precision import choose_precision
     from colorbench.run import open_run
 
     run = open_run(path)
-    config = {**run.config, **overrides}
-    data = run.data()
-    plan = make_plan(config["protocol"], data, Suite.of(config["metrics"]))
-    evaluate_baselines(data, plan, output=output or path.parents[1], device=device, batch_size=batch_size)
+    plan, data = plan_of_run(run, overrides)
+    evaluate_baselines(data, plan, output=output or path.resolve().parents[1], device=device, batch_size=batch_size)
+    folder = path / "eval" / plan.protocol.id
+    if checkpoint != "last":
+        folder = path / f"eval-{checkpoint}" / plan.protocol.id
+    record = run_record(run)
+    if checkpoint != "last":
+        record |= {"name": f"{record['name']} @{checkpoint}", "group": f"{record['group']}@{checkpoint}"}
     return evaluate_family(
-        run.family(device, checkpoint), plan, folder=path / "eval" / plan.protocol.id, record=run_record(run), device=device,
-        batch_size=batch_size, precision=choose_precision(precision, device), force=force,
+        run.family(device, checkpoint), plan, folder=folder, record=record, device=device, batch_size=batch_size,
+        precision=choose_precision(precision, device), force=force,
     )  # fmt: skip
+
+
+def evaluate_folder(
+    folder: Path,
+    *,
+    truth: Path,
+    name: str,
+    output: Path,
+    device: "torch.device",
+    overrides: Mapping[str, Any],
+    size: int | None = None,
+    batch_size: int = 64,
+    allow_gray: bool = False,
+) -> "Evaluation":
+    """Judge a folder of pictures that another program made.
+
+    truth: a run folder (its test pictures are the truths, so that the row joins the run's table), or a folder of
+    pictures.
+    """
+    from colorbench.metrics.suite import Suite
+    from colorbench.protocol import plan as make_plan
+    from colorbench.run import open_run
+    from colorbench.submission import judge_folder, open_truths
+
+    if (truth / "config.yaml").is_file():
+        plan, data = plan_of_run(open_run(truth), overrides)
+        evaluate_baselines(data, plan, output=output, device=device, batch_size=batch_size)
+    else:
+        nodes = overrides or _compose(["protocol=default"])
+        truths = open_truths(truth, size)
+        plan = make_plan(nodes["protocol"], truths, Suite.of(nodes["metrics"]))
+        names = ("gray", "truth")
+        evaluate_baselines(truths, plan, output=output, device=device, batch_size=batch_size, names=names)
+    return judge_folder(
+        folder, plan, name=name, output=output, device=device, size=size, batch_size=batch_size, allow_gray=allow_gray
+    )
 
 
 def run_record(run: Any) -> dict[str, Any]:
@@ -267,17 +321,17 @@ def run_record(run: Any) -> dict[str, Any]:
 
     from colorbench.config import NOT_SCIENCE, flatten
 
+    left_out = ("seed", "run", "metrics", "protocol", *NOT_SCIENCE)
     flat = {
         key: value
         for key, value in flatten(run.config)
-        if key != "seed" and not any(key == k or key.startswith(f"{k}.") for k in NOT_SCIENCE)
-        and not key.startswith(("metrics.", "protocol."))
-    }  # fmt: skip
+        if not any(key == other or key.startswith(f"{other}.") for other in left_out)
+    }
     group = hashlib.sha256(json.dumps(flat, sort_keys=True, default=str).encode()).hexdigest()[:10]
     costs = ("parameters", "images_seen", "seconds", "peak_memory_mb", "state")
     return {
-        "name": run.name.rsplit("-", 1)[0],
-        "run": run.name,
+        "name": run.name,
+        "run": run.path.name,
         "kind": "model",
         "experiment": run.path.parent.name,
         "group": group,
@@ -291,15 +345,27 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(
         prog="python -m colorbench.evaluate",
-        description="Judge trained runs; rows go to RUN/eval/<protocol id>. A finished evaluation is kept.",
-        epilog="Example: python -m colorbench.evaluate outputs/default/* --set protocol.draws=16",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Judge trained runs, or a folder of pictures that another program made.\n"
+        "Rows go to RUN/eval/<protocol id>; a finished evaluation is kept.",
+        epilog="Examples\n"
+        "  python -m colorbench.evaluate outputs/default/* --set protocol.draws=16\n"
+        "  python -m colorbench.evaluate outputs/default/RUN --export PICTURES      # truth/ and gray/ as PNG\n"
+        "  python -m colorbench.evaluate COLORED --truth outputs/default/RUN --name theirs   # joins that run's table\n"
+        "  python -m colorbench.evaluate COLORED --truth ORIGINALS --size 256 --name theirs",
     )
-    p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder (outputs/<experiment>/<model>-<hash>)")
+    p.add_argument("paths", nargs="+", type=Path, metavar="RUN_OR_FOLDER", help="run folders, or one of pictures")
+    p.add_argument("--truth", type=Path, metavar="RUN_OR_FOLDER", help="where the true pictures are (folder mode)")
+    p.add_argument("--name", help="what to call the row (folder mode; default: the folder's name)")
+    p.add_argument("--size", type=int, help="crop the center square of both and resize it (folder mode)")
+    p.add_argument("--allow-gray", action="store_true", help="judge gray answers too (folder mode)")
+    p.add_argument("--export", type=Path, metavar="DIR", help="write the run's test pictures (truth/, gray/) and stop")
+    p.add_argument("--output", type=Path, help="where baselines and submissions go (default: beside the runs)")
     p.add_argument("--set", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE",
                    help="change metrics.* or protocol.* keys, or choose metrics=NAME, protocol=NAME")  # fmt: skip
     p.add_argument("--checkpoint", default="last", help="last, best, or the name of a kept checkpoint")
     p.add_argument("--device", default="auto")
-    p.add_argument("--precision", default="auto", help="of the networks: auto, fp32, bf16, fp16; metrics are fp32 always")
+    p.add_argument("--precision", default="auto", help="of the networks: auto, fp32, bf16, fp16 (metrics: always fp32)")
     p.add_argument("--batch-size", type=int, default=64)
     p.add_argument("--force", action="store_true", help="evaluate again although it is done")
     return p
@@ -309,19 +375,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0, or 2 for a mistake that the user can mend."""
     args = parser().parse_args(argv)
     try:
-        from colorbench.engine.precision import choose_device
-
-        overrides = _compose(args.overrides)
-        for path in args.runs:
-            done = evaluate_run(
-                path, device=choose_device(args.device), overrides=overrides, batch_size=args.batch_size,
-                precision=args.precision, checkpoint=args.checkpoint, force=args.force,
-            )  # fmt: skip
-            print(done.folder)
+        for done in _carry_out(args):
+            print(done)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"colorbench: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _carry_out(args: argparse.Namespace) -> Iterator[Path | None]:
+    from colorbench.engine.precision import choose_device
+
+    overrides, device = _compose(args.overrides), choose_device(args.device)
+    runs = [path for path in args.paths if (path / "config.yaml").is_file()]
+    if args.export is not None:
+        from colorbench.run import open_run
+        from colorbench.submission import export
+
+        yield export(plan_of_run(open_run(args.paths[0]), overrides)[0], args.export)
+    elif args.truth is not None:
+        if len(args.paths) != 1:
+            raise UserError("--truth: judge one folder at a time")
+        folder = args.paths[0]
+        beside = args.truth.resolve().parents[1] if (args.truth / "config.yaml").is_file() else Path("outputs")
+        yield evaluate_folder(
+            folder, truth=args.truth, name=args.name or folder.name, output=args.output or beside, device=device,
+            overrides=overrides, size=args.size, batch_size=args.batch_size, allow_gray=args.allow_gray,
+        ).folder  # fmt: skip
+    elif len(runs) < len(args.paths):
+        stranger = next(path for path in args.paths if path not in runs)
+        raise UserError(f"{stranger}: not a run folder (no config.yaml); to judge a folder of pictures, give --truth")
+    else:
+        for path in runs:
+            yield evaluate_run(
+                path, device=device, overrides=overrides, output=args.output, batch_size=args.batch_size,
+                precision=args.precision, checkpoint=args.checkpoint, force=args.force,
+            ).folder  # fmt: skip
 
 
 def _compose(words: Sequence[str]) -> dict[str, Any]:

@@ -7,12 +7,18 @@ from colorbench.rows import Evaluation
 
 
 def write_preview(
-    evaluations: Sequence[Evaluation], path: Path, *, images: int = 6, across: int = 2, cell: int | None = None, samples: int = 1
+    evaluations: Sequence[Evaluation],
+    path: Path,
+    *,
+    images: int = 6,
+    across: int = 2,
+    cell: int | None = None,
+    samples: int = 1,
 ) -> Path:
     """Lay out the gallery pictures of evaluations under one protocol (say gray, truth and the models), as a PNG.
 
-    images: how many test images. across: how many of them side by side. cell: px of one picture (default: at least 128).
-    samples: colorings shown of stochastic models. Returns ``path``.
+    images: how many test images. across: how many of them side by side. cell: px of one picture (default: at least
+    128). samples: colorings shown of stochastic models. Returns ``path``.
     """
     from PIL import Image, ImageDraw, ImageFont
 

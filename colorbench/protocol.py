@@ -1,9 +1,9 @@
 """A protocol: everything that defines a number, and a short id of it.
 
-Two numbers may stand in one table only if the same pictures were colored at the same size, judged by the same metrics with
-the same weights, over the same number of draws from the same noise. All of that, and nothing else (no device, no path,
-no date), is hashed into the id. The pictures enter by their names and their 8-bit values, so it does not matter where they
-lie or what else the data set holds.
+Two numbers may stand in one table only if the same pictures were colored at the same size, judged by the same
+metrics with the same weights, over the same number of draws from the same noise. All of that, and nothing else (no
+device, no path, no date), is hashed into the id. The pictures enter by their names and their 8-bit values, so it
+does not matter where they lie or what else the data set holds.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +27,8 @@ class Protocol:
     """How pictures are judged.
 
     split, images: which pictures (the count is what was found). size: side in px. draws: colorings of each picture by a
-    stochastic family. seed: of the noise they are colored with. pictures: sha256 of names and bytes. metrics: identities.
-    unavailable: {column: reason}, for the cells of what could not be computed.
+    stochastic family. seed: of the noise they are colored with. pictures: sha256 of names and bytes. metrics:
+    identities. unavailable: {column: reason}, for the cells of what could not be computed.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Protocol:
         return {"id": self.id, **asdict(self)}
 
     @classmethod
-    def read(cls, record: Mapping[str, Any]) -> Self:
+    def read(cls, record: Mapping[str, Any]) -> "Protocol":
         """From protocol.json; ValueError when the id is not the hash of the rest."""
         fields = {k: v for k, v in record.items() if k != "id"}
         protocol = cls(**{**fields, "metrics": tuple(fields["metrics"])})
@@ -77,7 +77,8 @@ class Plan:
 def plan(config: Mapping[str, Any], data: Any, suite: Suite) -> Plan:
     """Choose the pictures of the ``protocol`` node of a config from a data set, and name the result.
 
-    Raises UserError for an unknown split or key, an empty split, or pictures that are not the ones the protocol expects.
+    Raises UserError for an unknown split or key, an empty split, or pictures that are not the ones the protocol
+    expects.
     """
     known = {"name", "split", "limit", "draws", "seed", "expect", "gallery"}
     for key in config:
@@ -94,7 +95,7 @@ def plan(config: Mapping[str, Any], data: Any, suite: Suite) -> Plan:
     if config["limit"] is not None:
         pictures = pictures.take(int(config["limit"]))
     if len(pictures) == 0:
-        raise UserError(f"protocol.split: the {split} split of this data has no pictures; use another split or more data")
+        raise UserError(f"protocol.split: the {split} split of this data has no pictures; use another split")
     size = int(pictures.size)
     protocol = Protocol(
         name=str(config["name"]),

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class Evaluation:
         """{metric: [n]}: the mean over samples, and the metrics over draws."""
         return {name: values.mean(1) for name, values in self.scores.items()} | dict(self.draws)
 
-    def write(self, folder: Path) -> Self:
+    def write(self, folder: Path) -> "Evaluation":
         """Write everything but the gallery; record.json last."""
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "protocol.json", self.protocol.lossless)
@@ -60,14 +60,15 @@ class Evaluation:
             for k in range(samples)
         )
         _write_csv(folder / "rows.csv", header, rows)
-        by_image = ([name, *(f"{values[i]:.7g}" for values in self.draws.values())] for i, name in enumerate(self.names))
+        columns = list(self.draws.values())
+        by_image = ([name, *(f"{values[i]:.7g}" for values in columns)] for i, name in enumerate(self.names))
         _write_csv(folder / "draws.csv", ["image", *self.draws], by_image)
         write_json(folder / "set.json", self.sets)
         write_json(folder / "record.json", self.record)
         return type(self)(self.protocol, self.record, self.names, self.scores, self.draws, self.sets, folder)
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: Path) -> "Evaluation":
         """Raises UserError, naming the file, when something is missing or damaged."""
         try:
             record = json.loads((folder / "record.json").read_text())
@@ -82,8 +83,9 @@ class Evaluation:
             if draw_names != unique or names != [n for n in unique for _ in range(samples)]:
                 raise ValueError("rows.csv and draws.csv list unlike images")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{folder}: damaged or incomplete evaluation ({error}); delete it and evaluate again") from error
-        return cls(protocol, record, unique, scores, {n: draw_table[:, i] for i, n in enumerate(draw_header)}, sets, folder)
+            raise UserError(f"{folder}: damaged evaluation ({error}); delete it and evaluate again") from error
+        draws = {name: draw_table[:, i] for i, name in enumerate(draw_header)}
+        return cls(protocol, record, unique, scores, draws, sets, folder)
 
 
 def done(folder: Path) -> bool:

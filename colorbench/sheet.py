@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from colorbench.columns import Column, column
+from colorbench.columns import DERIVED, Column, column
 from colorbench.protocol import Protocol
 from colorbench.rows import Evaluation, find
-from colorbench.statistics import Bootstrap, Interval, Table, ranks, verdict
+from colorbench.statistics import Bootstrap, Estimate, Interval, Table, combine, ranks, verdict
 
-HEADLINE = ("ciede2000", "psnr", "ssim", "lpips", "energy", "chroma_ratio")
-"""Columns shown unless others are asked for; ``lpips`` stands for whatever LPIPS the protocol has."""
+HEADLINE = ("ciede2000", "psnr", "ssim", "lpips", "kid", "fid", "energy", "chroma_ratio")
+"""Columns shown unless others are asked for; ``lpips`` stands for whatever LPIPS the protocol has, ``kid`` and
+``fid`` for those that could be computed."""
 _TRIVIAL_ORDER = ("gray", "mean", "luma_mean", "nearest", "oracle", "truth")
 
 
@@ -32,10 +33,12 @@ class Line:
 
     @property
     def seeds(self) -> int:
+        """How many trainings."""
         return len(self.evaluations)
 
     @property
     def record(self) -> Mapping[str, Any]:
+        """Of the first seed."""
         return self.evaluations[0].record
 
     def table(self, name: str) -> Table | None:
@@ -52,12 +55,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Cell:
-    """interval, or why there is none. rank: among models, 0 if unranked. gray: better, tied, worse, or empty."""
+    """interval, or why there is none. rank: among models, 0 if unranked. gray: better, tied, worse, or empty.
+    plain: a number of the set that has no interval (FID, KID), with its deviation over subsets."""
 
     interval: Interval | None
     reason: str = ""
     rank: int = 0
     gray: str = ""
+    plain: tuple[float, float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Sheet:
     columns: Mapping[str, Column]
     cells: Mapping[str, Mapping[str, Cell]]
     bootstrap: Bootstrap = field(repr=False)
+    estimates: Mapping[str, Mapping[str, Estimate]] = field(repr=False)
 
     @property
     def caption(self) -> str:
@@ -82,7 +88,7 @@ class Sheet:
         return (
             f"Protocol {p.id} ({p.name}): n = {p.images} {p.split} pictures at {p.size} px{draws}, "
             f"{many} training seed{'' if seeds == [1] else 's'}{spread}. Mean [95 % interval], "
-            f"bootstrap over seeds x images, {self.bootstrap.resamples} resamples; ranks and verdicts from paired differences."
+            f"bootstrap over seeds x images, {self.bootstrap.resamples} resamples; ranks, verdicts: paired differences."
         )
 
     @cached_property
@@ -95,13 +101,15 @@ class Sheet:
             seen = ", ".join(f"{label} {b:,.0f}" for label, b in budgets.items() if b)
             notes.append(f"Unequal budgets (images seen): {seen}. Differences between these models are partly budgets.")
         unfinished = [
-            line.label for line in self.lines if any(e.record.get("state", "finished") not in ("finished", "trained") for e in line.evaluations)
+            line.label
+            for line in self.lines
+            if any(e.record.get("state", "finished") not in ("finished", "trained") for e in line.evaluations)
         ]
         if unfinished:
             notes.append(f"Unfinished training: {', '.join(unfinished)}.")
-        for name, reason in self.protocol.unavailable.items():
-            if name in self.columns:
-                notes.append(f"{self.columns[name].title}: n/a ({reason}).")
+        for name, what in self.columns.items():
+            reasons = {cells[name].reason for cells in self.cells.values() if cells[name].reason}
+            notes += [f"{what.title}: n/a ({reason})." for reason in sorted(reasons)]
         return notes
 
     def beats_gray(self, label: str) -> str:
@@ -115,14 +123,16 @@ class Sheet:
 
 
 def sheets(
-    roots: Sequence[Path], *, metrics: Sequence[str] = (), resamples: int = 2000
+    roots: Sequence[Path], *, metrics: Sequence[str] = (), resamples: int = 2000, protocol: str | None = None
 ) -> list[Sheet]:
-    """One sheet for each protocol found under ``roots``, most models first."""
-    return [sheet(group, metrics=metrics, resamples=resamples) for group in by_protocol(gather(roots))]
+    """One sheet for each protocol found under ``roots``, most models first. protocol: the start of an id."""
+    groups = by_protocol([e for e in gather(roots) if e.protocol.id.startswith(protocol or "")])
+    return [sheet(group, metrics=metrics, resamples=resamples) for group in groups]
 
 
 def gather(roots: Sequence[Path]) -> list[Evaluation]:
-    """The evaluations under ``roots``, and the trivial rows of their protocols from the baselines folder beside them."""
+    """The evaluations under ``roots``, and the trivial rows of their protocols from the baselines folder beside
+    them."""
     folders = find(roots)
     seen = {folder.resolve() for folder in folders}
     for folder in list(folders):
@@ -160,33 +170,57 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
     bootstrap = Bootstrap(protocol.images, resamples=resamples)
     cells: dict[str, dict[str, Cell]] = {line.label: {} for line in lines}
     gray = next((line for line in lines if line.kind == "trivial" and line.record["name"] == "gray"), None)
+    estimates = {name: estimate(lines, name, bootstrap) for name in columns}
     for name, what in columns.items():
-        tables = {line.label: line.table(name) for line in lines}
-        ranked = {
-            line.label: table for line in lines if line.kind != "trivial" and (table := tables[line.label]) is not None
-        }
-        places = ranks(ranked, what.better, bootstrap) if what.better != "neither" else {}
-        for i, line in enumerate(lines):
-            table = tables[line.label]
-            if table is None:
-                cells[line.label][name] = Cell(None, protocol.unavailable.get(name, ""))
+        found = estimates[name]
+        ranked = {line.label: found[line.label] for line in lines if line.kind != "trivial" and line.label in found}
+        places = ranks(ranked, what.better) if what.better != "neither" and len(ranked) > 1 else {}
+        for line in lines:
+            if line.label not in found:
+                cells[line.label][name] = _plain(line, name, protocol)
                 continue
             against = ""
-            if gray is not None and line.kind != "trivial" and what.better != "neither":
-                base = tables[gray.label]
-                against = verdict(table, base, what.better, bootstrap) if base is not None else ""
-            cells[line.label][name] = Cell(bootstrap.interval(table, stream=i), "", places.get(line.label, 0), against)
-    return Sheet(protocol, lines, columns, cells, bootstrap)
+            if gray is not None and gray.label in found and line.kind != "trivial" and what.better != "neither":
+                against = verdict(found[line.label], found[gray.label], what.better)
+            cells[line.label][name] = Cell(found[line.label].interval, "", places.get(line.label, 0), against)
+    return Sheet(protocol, lines, columns, cells, bootstrap, estimates)
+
+
+def estimate(lines: Sequence[Line], name: str, bootstrap: Bootstrap) -> dict[str, Estimate]:
+    """{label: estimate} of a column, for the lines that have it."""
+    found = {}
+    for stream, line in enumerate(lines):
+        sources = DERIVED[name].sources if name in DERIVED else (name,)
+        tables = [line.table(source) for source in sources]
+        means = [bootstrap.mean(table, stream) for table in tables if table is not None]
+        if len(means) == len(sources):
+            found[line.label] = combine(DERIVED[name].function, *means) if name in DERIVED else means[0]
+    return found
+
+
+def _plain(line: Line, name: str, protocol: Protocol) -> Cell:
+    """A cell without rows: a number of the set, or the reason why there is none."""
+    found = [e.sets[name] for e in line.evaluations if name in e.sets]
+    values = [entry["value"] for entry in found if "value" in entry]
+    if values and len(values) == line.seeds:
+        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else found[0].get("deviation")
+        return Cell(None, plain=(float(np.mean(values)), deviation))
+    reason = found[0].get("reason", "") if found else protocol.unavailable.get(name, "")
+    return Cell(None, reason)
 
 
 def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequence[str]) -> list[str]:
     present = list(dict.fromkeys(name for e in evaluations for name in e.per_image))
+    present += [name for name, d in DERIVED.items() if all(source in present for source in d.sources)]
+    present += list(dict.fromkeys(n for e in evaluations for n in e.sets if _is_number(n)))
     known = present + [name for name in protocol.unavailable if name not in present]
     if list(metrics) == ["all"]:
         return [name for name in known if not name.startswith(("rank_", "spread2", "error2"))]
     chosen = []
     for wanted in metrics or HEADLINE:
         matches = [wanted] if wanted in known else [n for n in known if wanted == "lpips" and n.startswith("lpips")]
+        if wanted in ("fid", "kid"):
+            matches = [n for n in (known if metrics else present) if n.startswith(f"{wanted}(")]
         if not matches and metrics:
             from colorbench.errors import UserError
             from colorbench.registry import suggest
@@ -194,6 +228,10 @@ def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequ
             raise UserError(f"--metrics {wanted}: no such column{suggest(wanted, known)}")
         chosen += matches
     return chosen
+
+
+def _is_number(name: str) -> bool:
+    return name.startswith(("fid(", "kid("))
 
 
 def _lines(evaluations: Sequence[Evaluation]) -> list[Line]:
@@ -208,12 +246,12 @@ def _lines(evaluations: Sequence[Evaluation]) -> list[Line]:
     names = [name for name, _, _ in lines]
     seen: dict[str, int] = {}
     labeled = []
-    for name, kind, group in lines:
+    for name, kind, members in lines:
         label = name
         if names.count(name) > 1:
             seen[name] = seen.get(name, 0) + 1
-            label = f"{name} ({str(group[0].record.get('group', ''))[-8:] or seen[name]})"
-        labeled.append(Line(label, kind, group))
+            label = f"{name} ({str(members[0].record.get('group', ''))[-8:] or seen[name]})"
+        labeled.append(Line(label, kind, members))
 
     def order(line: Line) -> tuple[int, Any, Any]:
         if line.kind == "trivial":

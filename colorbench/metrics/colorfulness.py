@@ -4,8 +4,9 @@
 
 with means m and standard deviations s over the pixels of the 8-bit picture. The axes are signed. A popular variant
 takes |rg| and |yb| first, which is lower by 9 % on average and up to 27 %; the colorization literature uses that one,
-and ``metrics.compat=ddcolor`` adds it under the name ``colorfulness_abs(ddcolor)``. Higher is not better: what counts is the
-distance to the truth, so the report derives |mean M3_hat - mean M3| over the set, and the mean of |M3_hat - M3|.
+and ``metrics.compat=ddcolor`` adds it under the name ``colorfulness_abs(ddcolor)``. Higher is not better: what
+counts is the distance to the truth, so the report derives |mean M3_hat - mean M3| over the set, and the mean of
+|M3_hat - M3|.
 """
 
 from typing import Literal
@@ -47,9 +48,12 @@ class Colorfulness(Metric):
     def __init__(self, *, of: Literal["hat", "true"] = "hat", compat: Literal["none", "ddcolor"] = "none") -> None:
         self.of = of
         self.absolute = compat == "ddcolor"
-        self.name = ("colorfulness_abs(ddcolor)" if self.absolute else "colorfulness") + ("_true" if of == "true" else "")
+        self.name = "colorfulness_abs(ddcolor)" if self.absolute else "colorfulness"
+        if of == "true":
+            self.name += "_true"
 
     def score(self, pair: Pair) -> PerImage:
+        """[b]; see the module."""
         return colorfulness(getattr(pair, self.of), absolute=self.absolute)
 
 
@@ -67,14 +71,15 @@ class DeltaColorfulness(Metric):
         self.name = "delta_colorfulness_abs(ddcolor)" if self.absolute else "delta_colorfulness"
 
     def score(self, pair: Pair) -> PerImage:
+        """[b]; see the module."""
         hat, true = (colorfulness(pixels, absolute=self.absolute) for pixels in (pair.hat, pair.true))
         return (hat - true).abs()
 
 
 @register("metric", "chroma_ratio")
 class ChromaRatio(Metric):
-    """Mean chroma of the prediction over mean chroma of the truth: 0 is gray, 1 as vivid as the truth. The mean color of
-    many possibilities is dull, so a ratio well below 1 is the mark of regression to the mean."""
+    """Mean chroma of the prediction over mean chroma of the truth: 0 is gray, 1 as vivid as the truth. The mean
+    color of many possibilities is dull, so a ratio well below 1 is the mark of regression to the mean."""
 
     name = "chroma_ratio"
     better = "neither"
@@ -82,6 +87,7 @@ class ChromaRatio(Metric):
     fed = "a*, b* of the 8-bit pictures; a truth of mean chroma below 1 counts as 1"
 
     def score(self, pair: Pair) -> PerImage:
+        """[b]; see the module."""
         hat, true = (lab[:, 1:].square().sum(dim=1).sqrt().mean(dim=(1, 2)) for lab in (pair.lab_hat, pair.lab))
         return hat / true.clamp_min(1.0)
 
@@ -102,4 +108,5 @@ class Drift(Metric):
         self.channel = "Lab".index(axis)
 
     def score(self, pair: Pair) -> PerImage:
+        """[b]; see the module."""
         return (pair.lab_hat[:, self.channel] - pair.lab[:, self.channel]).mean(dim=(1, 2))

@@ -18,6 +18,7 @@ from colorbench.metrics.metric import Metric, Pair
 from colorbench.registry import register
 
 _25_7 = 25.0**7
+_HALF_TURN = math.pi + 2e-6  # opposite hues are a tie that float32 must not break
 
 
 def delta_e_76(lab_hat: Lab, lab: Lab) -> Tensor:
@@ -33,7 +34,7 @@ def delta_e_2000(lab_hat: Lab, lab: Lab) -> Tensor:
     stretch = 1.5 - 0.5 * torch.sqrt(C_mean7 / (C_mean7 + _25_7))  # 1 + G
     a1, a2 = a1 * stretch, a2 * stretch
     C1, C2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
-    h1, h2 = torch.atan2(b1, a1), torch.atan2(b2, a2)  # radians; 0 for gray, whose C product is 0
+    h1, h2 = _hue(a1, b1), _hue(a2, b2)
     chromatic = (C1 * C2) > 0
 
     dL, dC = L2 - L1, C2 - C1
@@ -41,7 +42,9 @@ def delta_e_2000(lab_hat: Lab, lab: Lab) -> Tensor:
     dH = 2 * torch.sqrt(C1 * C2) * torch.sin(dh / 2)
 
     L_mean, C_mean = (L1 + L2) / 2, (C1 + C2) / 2
-    h_mean = torch.where(chromatic, h1 + dh / 2, h1 + h2)
+    h_sum, apart = h1 + h2, (h1 - h2).abs() > _HALF_TURN  # equation 14: the mean of hues runs over the shorter arc
+    over = torch.where(h_sum < 2 * math.pi, h_sum + 2 * math.pi, h_sum - 2 * math.pi)
+    h_mean = torch.where(chromatic, torch.where(apart, over, h_sum) / 2, h_sum)
     T = (
         1
         - 0.17 * torch.cos(h_mean - math.radians(30))
@@ -49,7 +52,7 @@ def delta_e_2000(lab_hat: Lab, lab: Lab) -> Tensor:
         + 0.32 * torch.cos(3 * h_mean + math.radians(6))
         - 0.20 * torch.cos(4 * h_mean - math.radians(63))
     )
-    from_blue = (torch.remainder(h_mean - math.radians(95), 2 * math.pi) - math.pi) / math.radians(25)  # around 275
+    from_blue = (h_mean - math.radians(275)) / math.radians(25)
     d_theta = math.radians(30) * torch.exp(-from_blue.square())
     C_mean7 = _pow7(C_mean)
     R_T = -torch.sin(2 * d_theta) * 2 * torch.sqrt(C_mean7 / (C_mean7 + _25_7))
@@ -59,10 +62,16 @@ def delta_e_2000(lab_hat: Lab, lab: Lab) -> Tensor:
     return torch.sqrt((dL * dL + dC * dC + dH * dH + R_T * dC * dH).clamp_min(0.0))
 
 
+def _hue(a: Tensor, b: Tensor) -> Tensor:
+    """In [0, 2 pi)."""
+    h = torch.atan2(b, a)
+    return torch.where(h < 0, h + 2 * math.pi, h)
+
+
 def _wrap(angle: Tensor) -> Tensor:
-    """To (-pi, pi]; a difference of exactly 180 degrees keeps its sign, as in the paper's equation 10."""
-    angle = torch.where(angle > math.pi, angle - 2 * math.pi, angle)
-    return torch.where(angle < -math.pi, angle + 2 * math.pi, angle)
+    """To [-pi, pi]; a difference of exactly 180 degrees keeps its sign (equation 10)."""
+    angle = torch.where(angle > _HALF_TURN, angle - 2 * math.pi, angle)
+    return torch.where(angle < -_HALF_TURN, angle + 2 * math.pi, angle)
 
 
 def _pow7(x: Tensor) -> Tensor:
@@ -81,6 +90,7 @@ class DeltaE76(Metric):
     fed = "CIELAB (D65) of the 8-bit pictures"
 
     def score(self, pair: Pair) -> PerImage:
+        """[b]; see the module."""
         return delta_e_76(pair.lab_hat, pair.lab).mean(dim=(1, 2))
 
 
@@ -95,6 +105,7 @@ class CIEDE2000(Metric):
     fed = "CIELAB (D65) of the 8-bit pictures"
 
     def score(self, pair: Pair) -> PerImage:
+        """[b]; see the module."""
         return delta_e_2000(pair.lab_hat, pair.lab).mean(dim=(1, 2))
 
 
@@ -109,4 +120,5 @@ class ChromaL1(Metric):
     fed = "a*, b* (CIELAB units) of the 8-bit pictures"
 
     def score(self, pair: Pair) -> PerImage:
+        """[b]; see the module."""
         return (pair.lab_hat[:, 1:] - pair.lab[:, 1:]).abs().mean(dim=(1, 2, 3))

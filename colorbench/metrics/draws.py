@@ -1,6 +1,7 @@
 """Metrics over several colorings of one picture: is a sampler's spread the spread of the truth?
 
-With draws x_1..x_K of a picture's chroma and its true chroma y, d the mean over pixels of the distance in the a*b* plane:
+With draws x_1..x_K of a picture's chroma and its true chroma y, d the mean over pixels of the distance in the a*b*
+plane:
 
     energy   = (1/K) sum_k d(x_k, y) - 1/(2 K (K-1)) sum_{k != l} d(x_k, x_l)
 
@@ -9,8 +10,8 @@ draw it is the distance, so deterministic and stochastic models share a column. 
 pixels agree with each other; ``energy_field`` uses the distance of whole fields, sqrt(mean_p |x_p - y_p|^2), instead.
 
     diversity = 1/(K (K-1)) sum_{k != l} d(x_k, x_l)
-    spread2 = (K+1)/K mean_p var_k(x_kp),  error2 = mean_p |mean_k x_kp - y_p|^2;  sqrt(sum spread2 / sum error2) = 1 when
-    the spread tells the error (Fortin et al. 2014); below 1 is overconfident.
+    spread2 = (K+1)/K mean_p var_k(x_kp),  error2 = mean_p |mean_k x_kp - y_p|^2;  sqrt(sum spread2 / sum error2) = 1
+    when the spread tells the error (Fortin et al. 2014); below 1 is overconfident.
     rank_r = share of values of the truth that have exactly r of the K draws below: flat when calibrated. The interval
     between the j-th lowest and j-th highest draw is nominal (K + 1 - 2j)/(K + 1), and covers sum_{r=j}^{K-j} rank_r.
 
@@ -56,13 +57,14 @@ def score_draws(hats: Sequence[Bytes], true: Bytes) -> dict[str, PerImage]:
 
 
 def ranks(draws: Tensor, y: Tensor) -> Tensor:
-    """[K+1, b]: share of the values of y [b ...] with exactly r of the K draws [k b ...] below; ties are split evenly."""
+    """[K+1, b]: share of the values of y [b ...] with exactly r of the K draws [k b ...] below; ties are split
+    evenly."""
     k = len(draws)
     below = sum((x < y).to(torch.int8) for x in draws)
     tied = sum((x == y).to(torch.int8) for x in draws)
-    weight = 1.0 / (1.0 + tied.float())  # type: ignore[union-attr]
+    weight = 1.0 / (1.0 + tied.float())
     return torch.stack(
-        [(weight * ((below <= r) & (r <= below + tied))).flatten(1).mean(1) for r in range(k + 1)]  # type: ignore[operator]
+        [(weight * ((below <= r) & (r <= below + tied))).flatten(1).mean(1) for r in range(k + 1)]
     )
 
 

@@ -2,12 +2,12 @@
 
     score_i = m(hat_i, true_i),   hat_i, true_i in {0..255}^(3 x h x w)
 
-A metric is fed a :class:`Pair`: two batches of 8-bit pictures, because what is judged is the picture that a person would
-save and look at, after the one clip and the one rounding of ``color.to_bytes``. The views that metrics need (floats in
-[0, 1], CIELAB, luma) are made from those bytes once and shared. So no metric can be given [0, 1] where it expects
-[-1, 1], or a data range that is not the data's: the door takes bytes only, and every score is checked on the way out
-against the range that the metric declares. A metric that cannot be computed says why (:meth:`Metric.unavailable`); its
-cell then reads ``n/a (reason)`` and never another number.
+A metric is fed a :class:`Pair`: two batches of 8-bit pictures, because what is judged is the picture that a person
+would save and look at, after the one clip and the one rounding of ``color.to_bytes``. The views that metrics need
+(floats in [0, 1], CIELAB, luma) are made from those bytes once and shared. So no metric can be given [0, 1] where it
+expects [-1, 1], or a data range that is not the data's: the door takes bytes only, and every score is checked on the
+way out against the range that the metric declares. A metric that cannot be computed says why
+(:meth:`Metric.unavailable`); its cell then reads ``n/a (reason)`` and never another number.
 """
 
 from abc import ABC, abstractmethod
@@ -68,6 +68,7 @@ class Pair:
         return color.bytes_to_lab(self.true)
 
     def __len__(self) -> int:
+        """How many pictures."""
         return len(self.hat)
 
 
@@ -75,7 +76,8 @@ class Metric(ABC):
     """One number for each picture."""
 
     name: str
-    """The column. It says what was measured, weights included: ``lpips_squeeze(deepscale)`` is not ``lpips_squeeze``."""
+    """The column. It says what was measured, weights included: ``lpips_squeeze(deepscale)`` is not
+    ``lpips_squeeze``."""
     low: ClassVar[float] = 0.0
     high: ClassVar[float] = float("inf")
     better: ClassVar[Better]
@@ -86,6 +88,8 @@ class Metric(ABC):
     """The trained weights it needs, by name; empty if none."""
     digits: ClassVar[int] = 3
     """Decimals worth printing."""
+    needs_raw: ClassVar[bool] = False
+    """Does it need the chroma before clip and rounding? Then folders of pictures have no such column."""
 
     @abstractmethod
     def score(self, pair: Pair) -> PerImage:
@@ -100,10 +104,11 @@ class Metric(ABC):
         return {"name": self.name, "weights": self.weights, "fed": self.fed}
 
     def __call__(self, pair: Pair) -> PerImage:
+        """The score, checked against the declared range."""
         with torch.no_grad(), torch.autocast(pair.hat.device.type, enabled=False):
             scores = self.score(pair).double()
         if scores.shape != (len(pair),):
-            raise ValueError(f"{self.name}: expected one number for each of {len(pair)} pictures, got {list(scores.shape)}")
+            raise ValueError(f"{self.name}: one number for each of {len(pair)} pictures, not {list(scores.shape)}")
         within = (scores >= self.low - 1e-6) & (scores <= self.high + 1e-6)  # NaN is within nothing
         if not bool(within.all()):
             bad = scores[~within][0].item()

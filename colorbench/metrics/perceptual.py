@@ -6,8 +6,8 @@ with pictures in [-1, 1]. The published metric is the linear heads w (shipped wi
 torchvision's trunk. A trunk is looked for in the torch hub cache, or at the path given by ``weights``; nothing is
 downloaded behind anybody's back. A file is torchvision's when its sha256 begins with the digits in torchvision's own
 file name; then the column is ``lpips_alex``, ``lpips_vgg`` or ``lpips_squeeze``. Any other trained trunk is welcome for
-comparing models with each other, but its activations are not those that the heads were fitted to: it is used without heads
-(w = 1) and has its own name, ``lpips_squeeze(deepscale)``. Without weights the cell says so.
+comparing models with each other, but its activations are not those that the heads were fitted to: it is used without
+heads (w = 1) and has its own name, ``lpips_squeeze(deepscale)``. Without weights the cell says so.
 """
 
 import hashlib
@@ -54,7 +54,7 @@ class Distance(nn.Module):
             slots[name] = f"features.{layer}"
         missing = [key for key in slots.values() if key not in trunk]
         if missing:
-            raise UserError(f"lpips: the weights given lack {missing[0]!r}; they must have torchvision's names for {net!r}")
+            raise UserError(f"lpips: the weights given lack {missing[0]!r}; torchvision's names for {net!r} are needed")
         self.lpips.net.load_state_dict({slot: trunk[key] for slot, key in slots.items()})
         self.requires_grad_(False).eval()
 
@@ -86,9 +86,11 @@ class LPIPS(Metric):
     def __init__(self, *, net: Net = "alex", weights: str | None = None, label: str | None = None) -> None:
         self.net = net
         self.path = find_trunk(net, weights)
-        self.missing = "" if self.path else f"weights not found: {TORCHVISION[net][0]} in the torch hub cache, or metrics.lpips.weights=PATH"
+        where = f"{TORCHVISION[net][0]} in the torch hub cache, or metrics.lpips.weights=PATH"
+        self.missing = "" if self.path else f"weights not found: {where}"
         self.digest = file_digest(self.path) if self.path else ""
-        self.published = any(self.digest.startswith(name.split("-")[-1][:8]) for name in TORCHVISION[net]) if self.digest else True
+        prefixes = tuple(name.rsplit("-", 1)[-1][:8] for name in TORCHVISION[net])
+        self.published = not self.digest or self.digest.startswith(prefixes)
         self.name = f"lpips_{net}" if self.published else f"lpips_{net}({label or self.digest[:8]})"
         self.weights = f"{self.name} sha256:{self.digest[:16]}" if self.digest else "none"
 
@@ -99,15 +101,18 @@ class LPIPS(Metric):
         return Distance(net=self.net, trunk=read_weights(self.path), heads=self.published)
 
     def unavailable(self, size: int) -> str:
+        """Why not, or empty."""
         if self.missing:
             return self.missing
         return "" if size >= 32 else f"LPIPS needs 32 px, pictures have {size}"
 
     def score(self, pair: Pair) -> PerImage:
+        """[b]; see the module."""
         distance = self.distance.to(pair.hat.device)
         return distance.measure(2 * pair.rgb_hat - 1, 2 * pair.rgb - 1)
 
     def identity(self) -> dict[str, Any]:
+        """What defines the number."""
         return {**super().identity(), "net": self.net, "heads": self.published}
 
 
@@ -116,7 +121,7 @@ def find_trunk(net: Net, weights: str | None) -> Path | None:
     if weights is not None:
         path = Path(weights).expanduser()
         if not path.is_file():
-            raise UserError(f"metrics.lpips.weights: no such file: {weights}; give the path of a trunk's state dict, or null")
+            raise UserError(f"metrics.lpips.weights: no such file: {weights}; give a trunk's state dict, or null")
         return path
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     return next((cache / name for name in TORCHVISION[net] if (cache / name).is_file()), None)

@@ -36,4 +36,5 @@ class PSNR(Metric):
     fed = "8-bit sRGB"
 
     def score(self, pair: Pair) -> PerImage:
+        """[b]; see the module."""
         return psnr(pair.rgb_hat, pair.rgb, data_range=1.0)

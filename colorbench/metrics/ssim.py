@@ -64,7 +64,7 @@ def _blur(x: Tensor) -> Tensor:
     taps = (window / window.sum()).tolist()
     h, w = x.shape[-2:]
     rows = sum(tap * x[..., i : h - 2 * RADIUS + i, :] for i, tap in enumerate(taps))
-    return sum(tap * rows[..., i : w - 2 * RADIUS + i] for i, tap in enumerate(taps))  # type: ignore[index,return-value]
+    return sum(tap * rows[..., i : w - 2 * RADIUS + i] for i, tap in enumerate(taps))
 
 
 @register("metric", "ssim")
@@ -78,9 +78,11 @@ class SSIM(Metric):
     fed = "8-bit sRGB, three channels; Gaussian window sigma 1.5, data range 1, border cropped"
 
     def score(self, pair: Pair) -> PerImage:
+        """[b]; see the module."""
         return ssim(pair.rgb_hat, pair.rgb, data_range=1.0)
 
     def unavailable(self, size: int) -> str:
+        """Why not, or empty."""
         return "" if size > 2 * RADIUS else f"SSIM's window needs {2 * RADIUS + 1} px, pictures have {size}"
 
 
@@ -95,9 +97,11 @@ class LumaSSIM(Metric):
     fed = "L*/100 of the 8-bit pictures; Gaussian window sigma 1.5, data range 1, border cropped"
 
     def score(self, pair: Pair) -> PerImage:
+        """[b]; see the module."""
         return ssim(pair.lab_hat[:, :1] / 100.0, pair.lab[:, :1] / 100.0, data_range=1.0)
 
     def unavailable(self, size: int) -> str:
+        """Why not, or empty."""
         return "" if size > 2 * RADIUS else f"SSIM's window needs {2 * RADIUS + 1} px, pictures have {size}"
 
 
@@ -112,7 +116,9 @@ class MSSSIM(Metric):
     fed = "8-bit sRGB, three channels, five scales; data range 1"
 
     def score(self, pair: Pair) -> PerImage:
+        """[b]; see the module."""
         return ms_ssim(pair.rgb_hat, pair.rgb, data_range=1.0)
 
     def unavailable(self, size: int) -> str:
+        """Why not, or empty."""
         return "" if size >= 161 else f"MS-SSIM's five scales need 161 px, pictures have {size}"

@@ -11,7 +11,12 @@ from typing import Any
 from colorbench import registry
 from colorbench.arrays import PerImage
 from colorbench.errors import UserError
+from colorbench.metrics.frechet import SetMetric
+from colorbench.metrics.literature import DDCOLOR
 from colorbench.metrics.metric import Metric, Pair
+
+COMPAT: Mapping[str, Mapping[str, Any]] = {"none": {}, "ddcolor": DDCOLOR}
+"""Conventions of the literature that can be added."""
 
 
 @dataclass(frozen=True)
@@ -19,36 +24,46 @@ class Suite:
     """The metrics of one protocol: of each picture (``metrics``) and of the set (``set_metrics``: FID, KID)."""
 
     metrics: tuple[Metric, ...]
-    set_metrics: tuple[Any, ...] = ()
+    set_metrics: tuple[SetMetric, ...] = ()
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Suite":
-        """From the ``metrics`` node of a config: {key: {metric: NAME, ...}}; a null entry is skipped."""
+        """From the ``metrics`` node of a config: {key: {metric: NAME, ...}}; a null entry is skipped. ``compat:
+        ddcolor`` adds the literature's columns."""
         built: dict[str, list[Any]] = {"metric": [], "set_metric": []}
-        for key, node in config.items():
-            if node is None:
+        compat = config.get("compat", "none")
+        if compat not in COMPAT:
+            raise UserError(f"metrics.compat: expected one of {', '.join(COMPAT)}, got {compat!r}")
+        for key, node in {**config, **COMPAT[compat]}.items():
+            if key == "compat" or node is None:
                 continue
             kind = next((k for k in built if isinstance(node, Mapping) and k in node), None)
             if kind is None:
-                raise UserError(f"metrics.{key}: expected {{metric: NAME, ...}} or {{set_metric: NAME, ...}}, got {node!r}")
+                raise UserError(f"metrics.{key}: expected {{metric: NAME}} or {{set_metric: NAME}}, got {node!r}")
             built[kind].append(registry.build(kind, node, f"metrics.{key}"))
         names = [m.name for m in (*built["metric"], *built["set_metric"])]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
-            raise UserError(f"metrics: two entries give the same column {sorted(twice)[0]!r}; drop one with ~metrics.KEY")
+            raise UserError(f"metrics: two entries give the column {sorted(twice)[0]!r}; drop one with ~metrics.KEY")
         return cls(tuple(built["metric"]), tuple(built["set_metric"]))
+
+    @property
+    def all(self) -> tuple[Metric | SetMetric, ...]:
+        """Of pictures, then of the set."""
+        return (*self.metrics, *self.set_metrics)
 
     def unavailable(self, size: int) -> dict[str, str]:
         """{column: reason} of what cannot be computed for pictures of this size."""
-        reasons = {metric.name: metric.unavailable(size) for metric in (*self.metrics, *self.set_metrics)}
+        reasons = {metric.name: metric.unavailable(size) for metric in self.all}
         return {name: reason for name, reason in reasons.items() if reason}
 
     def identity(self, size: int) -> list[Mapping[str, Any]]:
         """What defines the numbers, in order: for the protocol's id. What is not computed defines none."""
         missing = self.unavailable(size)
-        return [m.identity() for m in (*self.metrics, *self.set_metrics) if m.name not in missing]
+        return [m.identity() for m in self.all if m.name not in missing]
 
     def score(self, pair: Pair) -> dict[str, PerImage]:
         """{column: [b]} of every metric that can be computed."""
         missing = self.unavailable(pair.hat.shape[-1])
-        return {metric.name: metric(pair) for metric in self.metrics if metric.name not in missing}
+        able = (m for m in self.metrics if m.name not in missing and not (m.needs_raw and pair.raw is None))
+        return {metric.name: metric(pair) for metric in able}

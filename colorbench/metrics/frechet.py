@@ -1,0 +1,149 @@
+"""FID and KID: how far apart two SETS of pictures are, in the features of a trained network.
+
+    FID = |m - m_hat|^2 + tr(C + C_hat - 2 (C C_hat)^(1/2))                     (Heusel et al. 2017)
+    KID = MMD^2 with k(x, y) = (x.y/d + 1)^3, unbiased, mean over subsets         (Binkowski et al. 2018)
+
+The reference is the true pictures themselves, of the same set (a paired reference: the truth scores 0; papers that
+use other pictures as reference report about 15 for the truth). FID is biased by n: the same model scored 3.92 on
+5,000 and 0.96 on 50,000 pictures. Below ``least`` pictures the cell says so; KID has no such bias. Neither sees
+diversity: two samplers with LPIPS diversities of 0.15 and 0.09 had one FID.
+"""
+
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from colorbench.metrics.features import Features, Network, Resize
+from colorbench.metrics.metric import Pair
+from colorbench.registry import register
+
+
+class SetMetric:
+    """A number of a whole set, from the features of its true and its predicted pictures.
+
+    ``fresh()`` gives an accumulator; ``add`` takes a batch, ``close`` gives {column: {"value", ...}}.
+    """
+
+    better: Literal["lower"] = "lower"
+    digits = 2
+
+    def __init__(self, features: Features, name: str) -> None:
+        self.features = features
+        self.name = f"{name}({features.source},{features.resize})"
+        self._hat: list[Tensor] = []
+        self._true: list[Tensor] = []
+
+    def fresh(self) -> Self:
+        """An empty accumulator that shares the network."""
+        import copy
+
+        twin = copy.copy(self)
+        twin._hat, twin._true = [], []
+        return twin
+
+    def add(self, pair: Pair) -> None:
+        """One batch."""
+        self._hat.append(self.features(pair.hat).double().cpu())
+        self._true.append(self.features(pair.true).double().cpu())
+
+    def close(self) -> dict[str, Any]:
+        """The number, with its n."""
+        hat, true = torch.cat(self._hat).numpy(), torch.cat(self._true).numpy()
+        return {self.name: {"n": len(hat), **self.compute(hat, true)}}
+
+    def compute(self, hat: np.ndarray, true: np.ndarray) -> dict[str, float]:
+        """{"value": ...} of two [n d] arrays."""
+        raise NotImplementedError
+
+    def unavailable(self, size: int) -> str:
+        """Why not, or empty."""
+        return self.features.missing
+
+    def identity(self) -> dict[str, Any]:
+        """What defines the number."""
+        return {"name": self.name, **self.features.identity()}
+
+
+@register("set_metric", "fid")
+class FID(SetMetric):
+    """Frechet distance of two Gaussians fitted to the features. least: pictures below which no number is given."""
+
+    def __init__(
+        self, *, network: Network = "inception", resize: Resize = "clean", weights: str | None = None,
+        label: str | None = None, side: int | None = None, least: int = 2048,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            Features(network=network, resize=resize, weights=weights, label=label, side=side), "fid"
+        )
+        self.least = least
+
+    def compute(self, hat: np.ndarray, true: np.ndarray) -> dict[str, Any]:
+        """The distance, or why it is not given."""
+        if len(hat) < self.least:
+            return {"reason": f"FID of {len(hat)} pictures is mostly bias (least: {self.least}); read KID"}
+        return {"value": frechet(hat, true)}
+
+    def identity(self) -> dict[str, Any]:
+        """What defines the number."""
+        return {**super().identity(), "least": self.least}
+
+
+@register("set_metric", "kid")
+class KID(SetMetric):
+    """Kernel distance, mean and standard deviation over seeded subsets of min(size, n) pictures."""
+
+    digits = 4
+
+    def __init__(
+        self, *, network: Network = "inception", resize: Resize = "clean", weights: str | None = None,
+        label: str | None = None, side: int | None = None, subsets: int = 50, size: int = 1000, seed: int = 0,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            Features(network=network, resize=resize, weights=weights, label=label, side=side), "kid"
+        )
+        self.subsets, self.size, self.seed = subsets, size, seed
+
+    def compute(self, hat: np.ndarray, true: np.ndarray) -> dict[str, float]:
+        """Mean and deviation."""
+        mean, deviation = kernel_distance(hat, true, subsets=self.subsets, size=self.size, seed=self.seed)
+        return {"value": mean, "deviation": deviation}
+
+    def identity(self) -> dict[str, Any]:
+        """What defines the number."""
+        return {**super().identity(), "subsets": self.subsets, "size": self.size, "seed": self.seed}
+
+
+def frechet(x: np.ndarray, y: np.ndarray) -> float:
+    """FID of two [n d] arrays, in float64. tr (C1 C2)^(1/2) is the nuclear norm of A1 A2^T, with C = A^T A: no matrix
+    square root, no imaginary residue, and the smaller of n and d decides the cost."""
+    gap = x.mean(0) - y.mean(0)
+    a, b = ((z - z.mean(0)) / np.sqrt(len(z) - 1) for z in (x, y))
+    cross = np.linalg.svd(_root(a) @ _root(b).T, compute_uv=False).sum()
+    return float(max(gap @ gap + (a * a).sum() + (b * b).sum() - 2 * cross, 0.0))
+
+
+def _root(a: np.ndarray) -> np.ndarray:
+    """Some R with R^T R = A^T A and no more rows than columns."""
+    return a if a.shape[0] <= a.shape[1] else np.asarray(np.linalg.qr(a, mode="r"))
+
+
+def kernel_distance(
+    x: np.ndarray, y: np.ndarray, *, subsets: int, size: int, seed: int
+) -> tuple[float, float]:
+    """KID (mean, deviation) of two [n d] arrays over seeded subsets; whole sets when size >= n."""
+    rng = np.random.default_rng(seed)
+    size = min(size, len(x), len(y))
+    whole = size == len(x) == len(y)
+    values = []
+    for _ in range(1 if whole else subsets):
+        i, j = (rng.choice(len(z), size, replace=False) for z in (x, y))
+        values.append(_mmd2(x[i], y[j]))
+    return float(np.mean(values)), float(np.std(values))
+
+
+def _mmd2(x: np.ndarray, y: np.ndarray) -> float:
+    m, d = x.shape
+    within = sum(((z @ z.T / d + 1) ** 3).sum() - ((np.einsum("ij,ij->i", z, z) / d + 1) ** 3).sum() for z in (x, y))
+    return float(within / (m * (m - 1)) - 2 * ((x @ y.T / d + 1) ** 3).mean())
