@@ -1,7 +1,6 @@
 """A batch: what the data gives and every family takes."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 
@@ -20,12 +19,12 @@ class Batch:
     visits: Ids
 
     @classmethod
-    def of_bytes(cls, pixels: Bytes, ids: Ids, visits: Ids | None = None) -> Self:
+    def of_bytes(cls, pixels: Bytes, ids: Ids, visits: Ids | None = None) -> "Batch":
         """From 8-bit sRGB pictures, on their device."""
         return cls(*color.encode_bytes(pixels), ids, torch.zeros_like(ids) if visits is None else visits)
 
     @classmethod
-    def of_rgb(cls, rgb: Picture, ids: Ids, visits: Ids) -> Self:
+    def of_rgb(cls, rgb: Picture, ids: Ids, visits: Ids) -> "Batch":
         """From float pictures in [0, 1] (after augmentation)."""
         return cls(*color.encode(rgb), ids, visits)
 
@@ -37,7 +36,7 @@ class Batch:
         """The true picture, in [0, 1] up to rounding."""
         return color.decode(self.L, self.ab)
 
-    def split(self, size: int) -> list[Self]:
+    def split(self, size: int) -> "list[Batch]":
         """Micro-batches of at most ``size`` images."""
         parts = zip(*(t.split(size) for t in (self.L, self.ab, self.ids, self.visits)), strict=True)
         return [type(self)(*part) for part in parts]

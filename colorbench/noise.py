@@ -9,7 +9,6 @@ numbers come in pairs by Box and Muller's transform. It runs on the tensor's own
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -36,7 +35,7 @@ class Noise:
     keys: Ids
 
     @classmethod
-    def of(cls, seed: int, ids: Ids, visit: Ids | int = 0) -> Self:
+    def of(cls, seed: int, ids: Ids, visit: Ids | int = 0) -> "Noise":
         """Streams of a run ``seed``, for images ``ids``, at their ``visit``-th use (epoch, or draw number)."""
         return cls(_mix(_mix(ids + stable_id(f"seed {seed}")) + _mix(torch.as_tensor(visit, device=ids.device))))
 
@@ -53,7 +52,7 @@ class Noise:
         pairs = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
         return pairs[:, :n].reshape(len(self.keys), *shape)
 
-    def split(self, size: int) -> tuple[Self, ...]:
+    def split(self, size: int) -> "tuple[Noise, ...]":
         """Streams of consecutive slices of the batch."""
         return tuple(type(self)(keys) for keys in self.keys.split(size))
 

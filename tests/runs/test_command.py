@@ -1,0 +1,152 @@
+"""The command line, as people type it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from colorbench.run import open_run
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def only(outputs: Path) -> Path:
+    runs = [p for p in outputs.rglob("status.json")]
+    assert len(runs) == 1
+    return runs[0].parent
+
+
+def test_a_run_leaves_everything_that_its_number_needs_and_is_skipped_the_second_time(overrides, cli, tmp_path):
+    first = cli(*overrides())
+    assert first.returncode == 0, first.stderr
+    assert "(gray)" in first.stdout
+    assert "picture.png" in first.stdout
+    run = only(tmp_path / "outputs")
+    for name in ("config.yaml", "overrides.txt", "env.json", "metrics.jsonl", "metrics.csv", "curves.png", "picture.png",
+                 "checkpoints/last/weights.safetensors", "checkpoints/best/ema.safetensors", "previews"):  # fmt: skip
+        assert (run / name).exists(), name
+    assert list(run.glob("eval/*/rows.csv"))
+    status = json.loads((run / "status.json").read_text())
+    assert status["state"] == "finished"
+    assert status["images_seen"] == 96
+    environment = json.loads((run / "env.json").read_text())
+    assert environment["packages"]["torch"]
+    assert environment["command"]
+    assert yaml.safe_load((run / "config.yaml").read_text())["run"]["model"] == "unetgan"
+    before = (run / "checkpoints/last/weights.safetensors").read_bytes()
+    second = cli(*overrides())
+    assert second.returncode == 0
+    assert "finished before" in second.stdout
+    assert (run / "checkpoints/last/weights.safetensors").read_bytes() == before
+    third = cli(*overrides("force=true", "evaluate=false"))
+    assert third.returncode == 0, third.stderr
+    assert "finished before" not in third.stdout
+    assert (run / "checkpoints/last/weights.safetensors").read_bytes() == before  # and it repeats bit for bit
+
+
+def test_a_run_can_start_from_the_weights_of_another_and_refuses_those_of_another_model(overrides, cli, tmp_path):
+    cli(*overrides("evaluate=false"))
+    first = only(tmp_path / "outputs")
+    warm = cli(*overrides("evaluate=false", f"init_from={first}", "optim.lr=0", "optim.groups.discriminator.lr=0"))
+    assert warm.returncode == 0, warm.stderr
+    other = cli(*overrides("evaluate=false", f"init_from={first}", "model.generator.width=16", "model.generator.max_width=16"))
+    assert other.returncode == 2
+    assert "a checkpoint of another model" in other.stderr
+    assert "Traceback" not in other.stderr
+    nothing = cli(*overrides("evaluate=false", "init_from=nowhere"))
+    assert nothing.returncode == 2
+    assert "not a run folder" in nothing.stderr
+
+
+def test_a_family_is_one_python_file_and_one_yaml(overrides, cli, tmp_path):
+    """Copy the checkout, add the two files, edit nothing: the command line, the registry and the table know it."""
+    copy = tmp_path / "checkout"
+    for part in ("colorbench", "conf"):
+        shutil.copytree(REPOSITORY / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "colorbench/families/sepia.py").write_text('''
+"""Sepia: one learned color for everything."""
+
+import torch
+from torch import nn
+
+from colorbench.family import Family, Objective
+from colorbench.registry import register
+
+
+@register("family", "sepia")
+class Sepia(Family):
+    """The color [2] is a parameter."""
+
+    def __init__(self, *, start: float):
+        super().__init__()
+        self.color = nn.Module()
+        self.color.ab = nn.Parameter(torch.full((2,), start))
+        self.weights = {"distance": 1.0}
+
+    def trainable(self):
+        return {"color": self.color}
+
+    def objectives(self, batch, noise, weights):
+        ab_hat = self.color.ab[None, :, None, None]
+        yield Objective((ab_hat - batch.ab).abs().mean(dim=(1, 2, 3)), "color")
+
+    def colorize(self, L, noise):
+        return self.color.ab[None, :, None, None].expand(len(L), 2, *L.shape[2:]).clamp(-1, 1)
+''')
+    (copy / "conf/model/sepia.yaml").write_text("family: sepia\nstart: 0.1\n")
+    words = [w for w in overrides() if not w.startswith("model")]
+    done = cli("model=sepia", *words, path=copy)
+    assert done.returncode == 0, done.stderr
+    assert "| sepia" in done.stdout
+    assert "sepia" in cli("--help", path=copy).stdout
+
+
+def test_a_sweep_goes_on_after_a_failed_cell_and_exits_with_1(overrides, cli, tmp_path):
+    words = overrides("seed=0,1", "optim.lr=1e-3,1e+30", "optim.clip=null", "evaluate=false", "engine.max_bad_steps=1")
+    done = cli("-m", *words)
+    assert done.returncode == 1, done.stderr
+    states = [json.loads(p.read_text())["state"] for p in (tmp_path / "outputs").rglob("status.json")]
+    assert sorted(states) == ["failed", "failed", "finished", "finished"]
+    assert "2 run(s) failed" in done.stderr
+    assert all((p.parent / "traceback.txt").exists() for p in (tmp_path / "outputs").rglob("status.json")
+               if json.loads(p.read_text())["state"] == "failed")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["model=unetgna"], "did you mean 'unetgan'"),
+        (["data.root=no/such/folder"], "no/such/folder"),
+        (["optim.optimizer=adamm"], "did you mean 'adam'"),
+        (["engine.accumulate=3"], "batch_size"),
+        (["device=cuda:99"], "device"),
+        (["output=/proc/nowhere"], "output"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(overrides, cli, changes, words):
+    done = cli(*overrides(*changes))
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("colorbench: ")]) == 1
+
+
+def test_help_lists_the_groups_and_the_verbs(cli):
+    done = cli("--help")
+    for word in ("model:", "unetgan", "budget.images", "evaluate colorize table"):
+        assert word in done.stdout
+
+
+def test_an_opened_run_colors_as_it_did_when_it_was_trained(overrides, cli, tmp_path):
+    import torch
+
+    from colorbench.noise import Noise
+
+    cli(*overrides("evaluate=false"))
+    run = open_run(only(tmp_path / "outputs"))
+    family = run.family(torch.device("cpu"))
+    assert not family.training
+    L = torch.zeros(1, 1, 16, 16)
+    assert family.colorize(L, Noise.of(0, torch.tensor([1]))).shape == (1, 2, 16, 16)

@@ -1,0 +1,108 @@
+"""kill -9 at any moment costs time and nothing else."""
+
+import multiprocessing
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+HERE = str(Path(__file__).parent)
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """A server that has imported everything and started no thread: every run is a fork of it."""
+    if HERE not in sys.path:
+        sys.path.insert(0, HERE)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["driver"])
+    return context
+
+
+def start(processes, overrides):
+    import driver
+
+    child = processes.Process(target=driver.run, args=(overrides,))
+    child.start()
+    return child
+
+
+def final(outputs: Path) -> Path:
+    (run,) = (outputs / "default").iterdir()
+    return run
+
+
+def wait_for_a_checkpoint(outputs: Path, child, at_least: int = 0) -> int:
+    """Images seen by the newest checkpoint, once there is one beyond ``at_least``."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and child.is_alive():
+        names = [p.name for p in outputs.rglob("checkpoints/images-*")]
+        newest = max((int(name.split("-")[1]) for name in names), default=0)
+        if newest > at_least:
+            return newest
+        time.sleep(0.01)
+    pytest.fail(f"no checkpoint beyond {at_least} images; the run is {'alive' if child.is_alive() else 'over'}")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_run_killed_at_five_random_moments_ends_with_the_same_weights_bit_for_bit(
+    processes, overrides, tmp_path, precision
+):
+    words = ["budget.images=4800", "engine.checkpoint_seconds=0.05", "data.augment.rotation=15", "data.augment.jitter=0.3",
+             f"precision={precision}", "engine.accumulate=2"]  # fmt: skip
+    whole = start(processes, overrides(*words, f"output={tmp_path / 'whole'}"))
+    whole.join(120)
+    assert whole.exitcode == 0
+    rng, seen, kills = random.Random(precision), 0, 0
+    while kills < 5:
+        child = start(processes, overrides(*words, f"output={tmp_path / 'cut'}"))
+        seen = wait_for_a_checkpoint(tmp_path / "cut", child, seen)
+        time.sleep(rng.uniform(0.0, 0.25))
+        assert child.is_alive(), "the run was over before it was killed five times"
+        child.kill()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+        kills += 1
+    last = start(processes, overrides(*words, f"output={tmp_path / 'cut'}"))
+    last.join(120)
+    assert last.exitcode == 0
+    one, other = final(tmp_path / "whole"), final(tmp_path / "cut")
+    assert one.name == other.name
+    for name in ("weights", "ema"):
+        a, b = (load_file(run / "checkpoints" / "last" / f"{name}.safetensors") for run in (one, other))
+        assert a.keys() == b.keys()
+        assert all((a[key] == b[key]).all() for key in a)
+    # what the run says of itself is also that of an unbroken run, but for the time it took
+    journals = [[line.split(",")[:2] for line in (run / "metrics.csv").read_text().splitlines()] for run in (one, other)]
+    assert journals[0] == journals[1]
+    left = [p.name for p in (other / "checkpoints").iterdir() if p.name.startswith(".")]
+    assert left == []
+
+
+def test_sigterm_saves_and_the_same_command_goes_on(processes, overrides, tmp_path):
+    import json
+
+    words = overrides("budget.images=80000", "engine.checkpoint_seconds=0.2")
+    child = start(processes, words)
+    wait_for_a_checkpoint(tmp_path / "outputs", child)
+    child.terminate()
+    child.join(60)
+    status = json.loads((final(tmp_path / "outputs") / "status.json").read_text())
+    assert status["state"] == "interrupted"
+    assert child.exitcode not in (0, -signal.SIGTERM)
+
+
+def test_the_second_process_on_one_run_refuses_while_the_first_works(processes, overrides, tmp_path, cli):
+    words = overrides("budget.images=80000", "engine.checkpoint_seconds=0.2")
+    child = start(processes, words)
+    wait_for_a_checkpoint(tmp_path / "outputs", child)
+    second = cli(*words, "evaluate=false")
+    child.kill()
+    child.join()
+    assert second.returncode == 2
+    assert f"process {child.pid}" in second.stderr
+    assert "Traceback" not in second.stderr
