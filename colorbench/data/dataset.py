@@ -7,6 +7,7 @@ resumes anywhere with no state, whatever the number of workers, and another numb
 """
 
 import hashlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -215,9 +216,20 @@ def open_data(config: Mapping[str, Any], tell: Callable[[str], None] | None = No
 
     tell: where progress lines go (standard error).
     """
-    arguments = registry.checked(prepared, "data", "data", config)
+    arguments = registry.checked(prepared, "data", "data", _without_aliases(config))
     name = str(config["source"]["source"])
     return prepared(**arguments, name=name, tell=tell or _to_stderr)
+
+
+def _without_aliases(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the keys that only hand a value on to the source, such as data.root for data.source.root."""
+    source = config["source"]
+    own = inspect.signature(prepared).parameters
+    aliases = [key for key in config if key not in own and key in source]
+    for key in aliases:
+        if config[key] != source[key]:
+            raise UserError(f"data.{key} and data.source.{key} differ: {config[key]!r}, {source[key]!r}; give data.{key}")
+    return {key: value for key, value in config.items() if key not in aliases}
 
 
 def prepared(
@@ -236,8 +248,6 @@ def prepared(
     workers: int | None,
     threads: int | None,
     resident_share: float,
-    root: str | None = None,
-    level: str | None = None,
     name: str = "data",
     tell: Callable[[str], None] = print,
 ) -> DataSet:

@@ -79,7 +79,7 @@ class Folder(Source):
 
 
 def walk(root: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """(path, prefix + relative name) of every image file, sorted by folder; each real folder once, whatever links do."""
+    """(path, prefix + relative name) of every image file, sorted by folder; each real folder once despite links."""
     seen: set[tuple[int, int]] = set()
     pending = [(str(root), prefix)]
     while pending:

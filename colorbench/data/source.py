@@ -109,4 +109,4 @@ def known_split(word: str, where: str) -> Split:
     """train, val or test; UserError for any other word."""
     if word not in SPLITS:
         raise UserError(f"{where}: expected train, val or test, got {word!r}")
-    return word  # type: ignore[return-value]
+    return word

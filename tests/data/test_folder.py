@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-
 from typing import Any
 
 import pytest
@@ -60,7 +59,7 @@ def test_the_first_files_of_a_folder_are_the_first_in_the_order_of_their_own_nam
 
 
 def test_a_folder_with_an_unknown_meaning_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="data.source.splits.x: expected train, val or test, got 'holdout'"):
+    with pytest.raises(UserError, match=r"data\.source\.splits\.x: expected train, val or test, got 'holdout'"):
         folder(tmp_path, splits={"x": "holdout"})
 
 
