@@ -216,6 +216,7 @@ def open_data(config: Mapping[str, Any], tell: Callable[[str], None] | None = No
 
     tell: where progress lines go (standard error).
     """
+    registry.lookup("source", str(config["source"].get("source")), "data.source")
     arguments = registry.checked(prepared, "data", "data", _without_aliases(config))
     name = str(config["source"]["source"])
     return prepared(**arguments, name=name, tell=tell or _to_stderr)
@@ -228,7 +229,7 @@ def _without_aliases(config: Mapping[str, Any]) -> dict[str, Any]:
     aliases = [key for key in config if key not in own and key in source]
     for key in aliases:
         if config[key] != source[key]:
-            raise UserError(f"data.{key} and data.source.{key} differ: {config[key]!r}, {source[key]!r}; give data.{key}")
+            raise UserError(f"data.source.{key} is {source[key]!r} and data.{key} is {config[key]!r}; give one of them")
     return {key: value for key, value in config.items() if key not in aliases}
 
 

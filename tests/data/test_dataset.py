@@ -165,4 +165,4 @@ def test_a_misspelt_key_is_named_with_the_close_matches(photos: Path, config: Co
 
 def test_an_unknown_source_is_named_with_the_close_matches(photos: Path, config: Config) -> None:
     with pytest.raises(UserError, match=r"unknown source 'foldr'.*did you mean 'folder'"):
-        open_data(config(photos, source={"source": "foldr"}, root=None), tell=silent)
+        open_data(config(photos, source={"source": "foldr"}), tell=silent)
