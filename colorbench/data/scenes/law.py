@@ -234,7 +234,7 @@ LEVELS = {
                 "any": 0.2, "warm": 0.45, "cool": 0.35,
             },
             {"low sun": {"day": 0.3, "golden": 1.5}, "high sun": {"dusk": 0.5}, "litter": {"autumn": 3.0}},
-            1.3,
+            1.05,
             1.4,
         ),
     )
@@ -245,6 +245,18 @@ INDEX = {name: i for i, name in enumerate(NAMES)}
 CONTEXTS = ("low sun", "high sun", "litter")
 CUES = ("", "fire engine", "taxi")
 WIDTH = max(len(kind.modes) for kind in _KINDS)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the law is conditioned on: classes k, cues v [n] of the objects, and the scene's context x."""
+
+    classes: np.ndarray
+    cues: np.ndarray
+    context: frozenset[str]
+
+    def __len__(self) -> int:
+        return len(self.classes)
 
 
 class Law:
@@ -285,20 +297,71 @@ class Law:
         ]
         return np.array(weights) / sum(weights)
 
-    def draw(
-        self, classes: np.ndarray, cues: np.ndarray, context: frozenset[str], u: np.ndarray
-    ) -> tuple[int, np.ndarray, np.ndarray]:
+    def given(self, seen: Seen) -> tuple[np.ndarray, np.ndarray]:
+        """pi(z | x) [z] and P(m | z) [z n m] of a scene's objects."""
+        return self.prior(seen.context), self.rates[:, seen.classes, seen.cues]
+
+    def marginal(self, seen: Seen) -> np.ndarray:
+        """q_o(m) [n m]: how probable each mode of each object is."""
+        prior, rates = self.given(seen)
+        return np.einsum("z,znm->nm", prior, rates)
+
+    def draw(self, seen: Seen, u: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
         """One draw from p(colors | L): the latent z, the modes [n] and the shades e [n 2].
 
         u: uniforms in [0, 1), at least 1 + 3 n of them.
         """
-        n = len(classes)
-        z = _pick(self.prior(context), u[:1])[0]
-        modes = _pick(self.rates[z, classes, cues], u[1 : 1 + n])
-        radius = np.sqrt(-2.0 * np.log1p(-u[1 + n : 1 + 2 * n] * (1.0 - math.exp(-(CUT**2) / 2))))
-        angle = 2.0 * np.pi * u[1 + 2 * n : 1 + 3 * n]
-        shades = (self.spread[classes] * radius)[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
-        return int(z), modes, shades.astype(np.float32)
+        n = len(seen)
+        prior, rates = self.given(seen)
+        z = pick(prior[None], u[:1])[0]
+        modes = pick(rates[z], u[1 : 1 + n])
+        return int(z), modes, self.shades(seen, u[1 + n : 1 + 3 * n])
+
+    def shades(self, seen: Seen, u: np.ndarray) -> np.ndarray:
+        """e [n 2] from 2 n uniforms: Box and Muller's transform, cut at CUT."""
+        n = len(seen)
+        radius = np.sqrt(-2.0 * np.log1p(-u[:n] * (1.0 - math.exp(-(CUT**2) / 2))))
+        angle = 2.0 * np.pi * u[n : 2 * n]
+        return ((self.spread[seen.classes] * radius)[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)).astype(np.float32)
+
+    def log_modes(self, seen: Seen, modes: np.ndarray) -> float:
+        """log p(m_1..m_n | L): minus infinity where the modes clash."""
+        prior, rates = self.given(seen)
+        with np.errstate(divide="ignore"):
+            each = np.log(np.take_along_axis(rates, modes[None, :, None], 2)[..., 0]).sum(1) + np.log(prior)
+        return float(np.logaddexp.reduce(each))
+
+    def log_density(self, seen: Seen, colors: np.ndarray) -> float:
+        """log p(c_1..c_n | L) of object colors c [n 2] = mu + e, in nats per CIELAB area each; may be -inf."""
+        prior, rates = self.given(seen)
+        sigma = self.spread[seen.classes][:, None].astype(float)
+        square = ((colors[:, None] - self.base[seen.classes]) ** 2).sum(-1) / sigma**2  # [n m]
+        norm = 2 * np.pi * sigma**2 * (1 - math.exp(-(CUT**2) / 2))
+        f = np.where(square <= CUT**2 * (1 + 1e-6), np.exp(-square / 2), 0.0) / norm
+        with np.errstate(divide="ignore"):
+            each = np.log((rates * f).sum(-1)).sum(1) + np.log(prior)
+        return float(np.logaddexp.reduce(each))
+
+    def posterior(self, seen: Seen, modes: np.ndarray) -> np.ndarray:
+        """p(z | m, x) [z]; modes of -1 are unknown. Zero everywhere when the known modes clash."""
+        prior, rates = self.given(seen)
+        known = np.flatnonzero(modes >= 0)
+        joint = prior * np.prod(rates[:, known, modes[known]], axis=1)
+        return joint / max(joint.sum(), 1e-300)
+
+    @property
+    def shade_variance(self) -> np.ndarray:
+        """Var of each of a*, b* of e, for each class [k]."""
+        half = CUT**2 / 2
+        return self.spread**2 * (1 - half / math.expm1(half))
+
+    def moments(self, seen: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Of each object: E[c] [n 2] and E[delta] [n 2]; Var[c] and Var over modes of delta [n 2] (per channel)."""
+        q = self.marginal(seen)[..., None]
+        base, slope = self.base[seen.classes], self.slope[seen.classes]
+        mean, tilt = (q * base).sum(1), (q * slope).sum(1)
+        spread = (q * base**2).sum(1) - mean**2 + self.shade_variance[seen.classes][:, None]
+        return mean, tilt, spread, (q * slope**2).sum(1) - tilt**2
 
     def gains(self, classes: np.ndarray, L: np.ndarray) -> np.ndarray:
         """gain_k(L), for a class and a lightness per pixel (linear between the table's knots)."""
@@ -316,10 +379,11 @@ def law_of(level: str) -> Law:
     return Law(level)
 
 
-def _pick(rates: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Inverse transform: the first index whose cumulative probability exceeds u."""
-    edges = np.cumsum(np.atleast_2d(rates), axis=-1)
-    return np.minimum((u[:, None] >= edges / edges[:, -1:]).sum(-1), (np.atleast_2d(rates) > 0).cumsum(-1).argmax(-1))
+def pick(rates: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Inverse transform for each row of rates [n m]: the first mode whose cumulative probability exceeds u [n]."""
+    edges = np.cumsum(rates, axis=-1)
+    last = rates.shape[-1] - 1 - (rates[:, ::-1] > 0).argmax(-1)
+    return np.minimum((u[:, None] * edges[:, -1:] >= edges).sum(-1), last)
 
 
 def _gain(level: str, base: np.ndarray, slope: np.ndarray, spread: np.ndarray, sizes: np.ndarray) -> np.ndarray:
