@@ -72,8 +72,9 @@ def column(name: str) -> Column:
         return _DRAWS[name]
     if name in DERIVED:
         return DERIVED[name].column
-    if name.startswith(("fid(", "kid(")):
-        return Column(name[:3].upper() + " " + name[3:], "lower", 2 if name.startswith("fid") else 5)
+    if name.startswith(("fid(", "kid(", "kid_paired(")):
+        title = name[:3].upper() + name[3:].replace("_paired", " paired")
+        return Column(title, "lower", 2 if name.startswith("fid") else 5)
     stem = name.split("(")[0]
     known = _known()
     family = max((k for k in known if stem.startswith(k)), key=len, default="")

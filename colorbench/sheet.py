@@ -220,7 +220,7 @@ def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequ
     for wanted in metrics or HEADLINE:
         matches = [wanted] if wanted in known else [n for n in known if wanted == "lpips" and n.startswith("lpips")]
         if wanted in ("fid", "kid"):
-            matches = [n for n in (known if metrics else present) if n.startswith(f"{wanted}(")]
+            matches = [n for n in (known if metrics else present) if _is_number(n) and n.startswith(wanted)]
         if not matches and metrics:
             from colorbench.errors import UserError
             from colorbench.registry import suggest
@@ -231,7 +231,7 @@ def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequ
 
 
 def _is_number(name: str) -> bool:
-    return name.startswith(("fid(", "kid("))
+    return name.startswith(("fid(", "kid(", "kid_paired("))
 
 
 def _lines(evaluations: Sequence[Evaluation]) -> list[Line]:

@@ -129,6 +129,10 @@ def html_text(sheet: "Sheet", *, intervals: bool = True) -> str:
     return "\n".join([*lines, "</table>", ""])
 
 
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
+    "Δ": r"$\Delta$", "–": "--", "±": r"$\pm$", "·": r"$\cdot$",
+}  # fmt: skip
 FORMATS: "dict[str, Callable[..., str]]" = {"md": markdown, "csv": csv_text, "tex": latex, "html": html_text}
 
 
@@ -152,7 +156,8 @@ def difference(sheet: "Sheet", one: str, other: str) -> str:
         means = [f"{found[label].center:.{what.digits}f}" for label in (one, other)]
         span = f"{gap.mean:+.{what.digits}f} [{gap.low:+.{what.digits}f}, {gap.high:+.{what.digits}f}]"
         neither = "differs" if gap.excludes_zero else "tied"
-        lines.append([f"{what.title} {what.arrow}", *means, span, neither if what.better == "neither" else words[judged]])
+        spoken = neither if what.better == "neither" else words[judged]
+        lines.append([f"{what.title} {what.arrow}".strip(), *means, span, spoken])
     text = ["| " + " | ".join(row) + " |" for row in lines]
     text.insert(1, "|" + "---|" * len(lines[0]))
     return "\n".join([*text, "", f"{sheet.caption} Differences are paired by picture.", *sheet.notes]) + "\n"
@@ -164,9 +169,7 @@ def _marked(text: str, opening: str, closing: str) -> str:
 
 
 def _tex(text: str) -> str:
-    for plain, escaped in (("\\", r"\textbackslash{}"), ("&", r"\&"), ("%", r"\%"), ("_", r"\_"), ("#", r"\#"),
-                           ("↑", r"$\uparrow$"), ("↓", r"$\downarrow$"), ("Δ", r"$\Delta$"), ("–", "--"), ("±", r"$\pm$"),
-                           ("·", r"$\cdot$"), ("†", r"$\dagger$")):  # fmt: skip
+    for plain, escaped in _TEX.items():
         text = text.replace(plain, escaped)
     return text
 

@@ -2,7 +2,8 @@
 
 ``inception`` is the network of the published FID (torch-fidelity's port, whose file is known by its sha256). Any of
 torchvision's classifiers may stand in, from a path; a distance made from it is trained and real, and has its own name,
-``fid(squeezenet1_1:deepscale,clean)``, because it is not the published number.
+``fid(squeezenet1_1:deepscale,clean)``, because it is not the published number. A stand-in's features are scaled to the
+length sqrt(d), so that networks of unlike activations give distances of like size.
 
     clean     bicubic with antialiasing on floats, as clean-fid (Parmar, Zhang & Zhu 2022) does with Pillow
     classic   bilinear without antialiasing, as the original FID code and most papers
@@ -89,7 +90,8 @@ class Features:
                 return body((x - 128) / 128).flatten(1)
             features: nn.Module = getattr(body, "features", body)
             answer = features(backbones.standardize(x / 255.0))
-            return answer.mean((2, 3)) if answer.ndim == 4 else answer
+            pooled = answer.mean((2, 3)) if answer.ndim == 4 else answer
+            return F.normalize(pooled, dim=1) * pooled.shape[1] ** 0.5
 
     def identity(self) -> dict[str, Any]:
         """What defines the numbers."""

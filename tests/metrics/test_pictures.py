@@ -58,7 +58,10 @@ def hwc(pixels: torch.Tensor) -> np.ndarray:
 
 
 def test_psnr_is_scikit_images_of_each_picture(pair: Pair) -> None:
-    expected = [sk_metrics.peak_signal_noise_ratio(t, h, data_range=255) for h, t in zip(hwc(pair.hat), hwc(pair.true), strict=True)]  # fmt: skip  # noqa: E501
+    expected = [
+        sk_metrics.peak_signal_noise_ratio(t, h, data_range=255)
+        for h, t in zip(hwc(pair.hat), hwc(pair.true), strict=True)
+    ]
     np.testing.assert_allclose(PSNR()(pair), expected, atol=1e-4)
 
 
@@ -74,9 +77,14 @@ def test_identical_pictures_have_the_capped_psnr_and_no_infinity(pair: Pair) -> 
 def test_ssim_is_scikit_images_gaussian_ssim(pair: Pair) -> None:
     def reference(hat: np.ndarray, true: np.ndarray) -> float:
         return sk_metrics.structural_similarity(
-            true / 255.0, hat / 255.0, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+            true / 255.0,
+            hat / 255.0,
+            channel_axis=-1,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
             data_range=1.0,
-        )  # fmt: skip
+        )
 
     expected = [reference(h, t) for h, t in zip(hwc(pair.hat), hwc(pair.true), strict=True)]
     np.testing.assert_allclose(SSIM()(pair), expected, atol=1e-4)
