@@ -57,7 +57,7 @@ class Retrieval(Family):
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
         """The discriminator's move, then the generator's."""
         L, ab = batch.L, batch.ab
-        h = self.bank.recall(L, exclude=batch.ids)
+        h = self.bank.recall(L, exclude=batch.ids if self.training else None)  # validation is not in the bank
         ab_hat = self._generate(L, h)
         game = Game(self.discriminator, self.adversary)
         logs = {"chroma_ratio": chroma_ratio(ab_hat, ab), "hint_distance": (h - ab).abs().mean(dim=(1, 2, 3))}
