@@ -254,9 +254,9 @@ class _Build:
     def _add(self, files: "_Files", chunk: Sequence[Item], answers: Sequence[Rendered | Dropped]) -> None:
         """Judge the pictures of one chunk and write them down, until their split is full."""
         pictures = [answer.pixels for answer in answers if isinstance(answer, Rendered)]
-        tones = iter(_tones(np.stack(pictures)) if pictures else ())
+        measured = iter(tones(np.stack(pictures)) if pictures else ())
         for item, answer in zip(chunk, answers, strict=True):
-            chroma, contrast = next(tones) if isinstance(answer, Rendered) else (0.0, 0.0)
+            chroma, contrast = next(measured) if isinstance(answer, Rendered) else (0.0, 0.0)
             if self._full(item.split):
                 continue
             hashed = _digest(answer.pixels) if isinstance(answer, Rendered) else ""
@@ -275,17 +275,11 @@ class _Build:
 
     def _objection(self, answer: Rendered | Dropped, chroma: float, contrast: float, hashed: str) -> str:
         """Why a picture is not used; empty when it is."""
-        recipe = self.recipe
         if isinstance(answer, Dropped):
             return answer.reason
-        if min(answer.width, answer.height) < recipe.min_side:
-            return f"tiny: {answer.width} x {answer.height}, min_side is {recipe.min_side}"
-        if contrast < recipe.min_contrast:
-            return f"flat: standard deviation of L* {contrast:.2f}, min_contrast is {recipe.min_contrast:g}"
-        if chroma < recipe.min_chroma:
-            return f"near-gray: mean chroma {chroma:.2f}, min_chroma is {recipe.min_chroma:g}"
         twin = self.seen.get(answer.sha256) or self.seen.get(hashed)
-        return f"duplicate: of {twin}" if twin and not recipe.duplicates else ""
+        again = f"duplicate: of {twin}" if twin and not self.recipe.duplicates else ""
+        return objection(answer, chroma, contrast, self.recipe) or again
 
     def _journal(self, files: "_Files") -> None:
         state = {"done": self.done, "kept": self.kept, "dropped": self.dropped, "manifest": files.rows.tell()}
@@ -377,12 +371,29 @@ def _render(source: Source, items: Sequence[Item], size: int) -> list[Rendered |
     return list(source.render(items, size))
 
 
-def _tones(pixels: NDArray[np.uint8]) -> list[tuple[float, float]]:
-    """(mean Lab chroma, standard deviation of L*) of each picture."""
+def tones(pixels: NDArray[np.uint8]) -> list[tuple[float, float]]:
+    """(mean Lab chroma, standard deviation of L*) of each picture of [n, 3, h, w]."""
     lab = color.bytes_to_lab(torch.from_numpy(pixels))
     chroma = lab[:, 1:].norm(dim=1).mean(dim=(1, 2))
     contrast = lab[:, 0].std(dim=(1, 2))
     return list(zip(chroma.tolist(), contrast.tolist(), strict=True))
+
+
+def objection(picture: Rendered, chroma: float, contrast: float, recipe: Recipe) -> str:
+    """Why a picture that can be read is not wanted; empty when it is."""
+    if min(picture.width, picture.height) < recipe.min_side:
+        return f"tiny: {picture.width} x {picture.height}, min_side is {recipe.min_side}"
+    if contrast < recipe.min_contrast:
+        return f"flat: standard deviation of L* {contrast:.2f}, min_contrast is {recipe.min_contrast:g}"
+    if chroma < recipe.min_chroma:
+        return f"near-gray: mean chroma {chroma:.2f}, min_chroma is {recipe.min_chroma:g}"
+    return ""
+
+
+def census(folder: Path, source: Source, recipe: Recipe) -> Path:
+    """Beside the caches: where a streamed source's verdicts are remembered, for this size and these filters."""
+    what = json.dumps({"version": VERSION, "describe": dict(source.describe())} | asdict(recipe), sort_keys=True)
+    return folder.parent / f"census-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
 
 
 def _replace(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ A source that computes its pictures renders a whole chunk at once, vectorized.
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -64,6 +64,22 @@ class Dropped:
     height: int = 0
 
 
+@dataclass(frozen=True)
+class Lanes:
+    """Training pictures too many to prepare: parts (shards) to be read front to back, dealt into independent lanes.
+
+    parts: their addresses. count: of the lanes. shuffle: pictures of each lane's shuffle buffer. members: (name,
+    content) of every picture of a part, always in the same order. picture: content and size to a picture, as
+    Source.render.
+    """
+
+    parts: Sequence[str]
+    count: int
+    shuffle: int
+    members: Callable[[str], Iterator[tuple[str, bytes]]]
+    picture: Callable[[bytes, int], Rendered | Dropped]
+
+
 class Source(ABC):
     """Where pictures come from. Concrete sources are registered: ``@register("source", "folder")``."""
 
@@ -86,6 +102,10 @@ class Source(ABC):
     def describe(self) -> Mapping[str, Any]:
         """JSON-able options that decide what the items look like (a version, a seed): part of the cache's name.
         No path, no date."""
+
+    def lanes(self) -> Lanes | None:
+        """Where the training pictures are streamed from; None: they are prepared, as val and test always are."""
+        return None
 
     def where(self) -> str:
         """Where the pictures lie, for messages and for the cache's name; never part of a fingerprint."""
