@@ -172,12 +172,13 @@ class Engine:
                 self.progress.update(self.clock, self.budget.progress(self.clock))
                 if self._due("log_every", before):
                     self._log(sums, index, phase)
+                keep = self._due("keep_every", before)
                 if self._due("validate_every", before):
-                    self._validate()
+                    self._validate(keep)
                     reason = "early stopping" if self._out_of_patience() else reason
                     saved = time.monotonic()
-                elif self._due("keep_every", before) or time.monotonic() - saved > self.settings.checkpoint_seconds:
-                    self._save(("last",), keep=self._due("keep_every", before))
+                elif keep or time.monotonic() - saved > self.settings.checkpoint_seconds:
+                    self._save(("last",), keep)
                     saved = time.monotonic()
                 if stopped:
                     self._save(("last",))
@@ -226,7 +227,7 @@ class Engine:
                 f"at {self.clock.images:,} images; lower optim.lr or set optim.clip (the last checkpoint is good)"
             )
 
-    def _validate(self) -> None:
+    def _validate(self, keep: bool) -> None:
         """Look at the averaged weights' pictures, log, decide on best, save."""
         self.family.eval()
         with self.ema.applied(), torch.no_grad(), autocast(self.precision, self.device):
@@ -239,7 +240,7 @@ class Engine:
         better = self.best is None or score < self.best
         self.best, self.stale = (score, 0) if better else (self.best, self.stale + 1)
         self.record.log(self.clock.images, values)
-        self._save(("last", "best") if better else ("last",))
+        self._save(("last", "best") if better else ("last",), keep)
 
     def _save(self, links: tuple[str, ...], keep: bool = False) -> None:
         if not self.ranks.first:

@@ -8,6 +8,7 @@ that is why every row carries ``images_seen`` and every metric is defined on it.
 import csv
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +38,7 @@ class WeightsAndBiases:
     def start(self, *, name: str, model: str, group: str, folder: Path, config: Mapping[str, Any]) -> None:
         """Open the run, or go on with it."""
         memory = folder / "wandb.json"
-        identity = json.loads(memory.read_text())["id"] if memory.exists() else self.wandb.util.generate_id()
+        identity = json.loads(memory.read_text())["id"] if memory.exists() else secrets.token_hex(4)
         memory.write_text(json.dumps({"id": identity, "project": self.project}))
         self.run = self.wandb.init(
             project=self.project, entity=self.entity, group=self.group or group, tags=[model, *self.tags], name=name,

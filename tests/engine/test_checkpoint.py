@@ -1,0 +1,118 @@
+import errno
+
+import pytest
+import torch
+from toys import Duel, Line, Memory, engine, weights
+
+from colorbench.engine import checkpoint
+from colorbench.engine.budget import Budget
+from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
+from colorbench.errors import UserError
+
+
+def save(folder, images, links=("last",), keep=False, value=1.0):
+    Checkpoints(folder).save(images, {"w": torch.full((3,), value)}, {"w": torch.zeros(3)}, {"images": images}, links, keep)
+
+
+def test_a_resumed_run_ends_with_the_same_weights_averages_and_optimizer_states(tmp_path):
+    torch.manual_seed(0)
+    whole = Duel()
+    twin = Duel()
+    twin.load_state_dict(whole.state_dict())
+    optim = {"optimizer": "adam", "betas": [0.5, 0.9], "weight_decay": 0.0, "lr": 0.01, "clip": 1.0, "groups": {},
+             "decay": {"decay": "cosine"}, "ema": 0.9}  # fmt: skip
+    one = engine(whole, tmp_path / "a", optim=optim)
+    one.fit()
+    first = engine(twin, tmp_path / "b", optim=optim)
+    first.budget = Budget(images=80, seconds=None)
+    original, steps = first._step, []
+
+    def cut(batch, phase, sums):
+        if len(steps) == 5:
+            first._save(("last",))
+            raise KeyboardInterrupt
+        steps.append(1)
+        original(batch, phase, sums)
+
+    first._step = cut
+    with pytest.raises(KeyboardInterrupt):
+        first.fit()
+    torch.manual_seed(99)
+    fresh = Duel()
+    second = engine(fresh, tmp_path / "b", optim=optim)
+    assert second.resume()
+    assert second.clock.images == 40
+    second.fit()
+    assert torch.equal(weights(whole), weights(fresh))
+    for name in one.ema.average:
+        assert torch.equal(one.ema.average[name], second.ema.average[name])
+    a, b = one.optimizers.state_dict(), second.optimizers.state_dict()
+    for group in a:
+        for key, state in a[group]["state"].items():
+            assert all(torch.equal(state[k], b[group]["state"][key][k]) for k in state)
+
+
+def test_a_new_checkpoint_replaces_the_old_one_but_not_what_is_linked_or_kept(tmp_path):
+    save(tmp_path, 10, ("last", "best"))
+    save(tmp_path, 20, keep=True)
+    save(tmp_path, 30)
+    save(tmp_path, 40)
+    names = sorted(p.name for p in tmp_path.iterdir() if not p.is_symlink())
+    assert names == ["images-000000010", "images-000000020", "images-000000040"]
+    assert Checkpoints(tmp_path).find("best").name == "images-000000010"
+    assert Checkpoints(tmp_path).find("last").name == "images-000000040"
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
+    save(tmp_path, 10)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(UserError, match="disk is full"):
+        save(tmp_path, 20)
+    assert Checkpoints(tmp_path).find("last").name == "images-000000010"
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_what_a_killed_process_left_is_never_read_and_is_swept(tmp_path):
+    save(tmp_path, 10)
+    (tmp_path / ".images-000000020.99").mkdir()
+    (tmp_path / ".images-000000020.99" / "weights.safetensors").write_bytes(b"half")
+    assert Checkpoints(tmp_path).find("last").name == "images-000000010"
+    save(tmp_path, 30)
+    assert not (tmp_path / ".images-000000020.99").exists()
+
+
+def test_a_damaged_file_and_one_of_another_model_are_clear_lines(tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match="not a readable checkpoint"):
+        load_weights(tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match="a checkpoint of another model"):
+        load_into(Line(), Duel().state_dict(), "here")
+
+
+def test_the_state_is_read_without_running_code(tmp_path):
+    import pickle
+
+    class Evil:
+        def __reduce__(self):
+            return (print, ("pwned",))
+
+    save(tmp_path, 10)
+    state = tmp_path / "images-000000010" / "state.pt"
+    torch.save({"images": Evil()}, state)
+    with pytest.raises(pickle.UnpicklingError):
+        Checkpoints(tmp_path).load_state(state.parent)
+
+
+def test_a_checkpoint_may_be_kept_every_so_often(tmp_path):
+    from dataclasses import replace
+
+    from toys import SETTINGS
+
+    runner = engine(Line(), tmp_path, settings=replace(SETTINGS, keep_every="25%"), memory=Memory())
+    runner.fit()
+    kept = sorted(p.parent.name for p in (tmp_path / "checkpoints").glob("images-*/keep"))
+    assert kept == ["images-000000024", "images-000000040", "images-000000064", "images-000000080"]

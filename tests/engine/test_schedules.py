@@ -1,0 +1,44 @@
+import pytest
+
+from colorbench.engine.budget import Budget, Clock, Point
+from colorbench.engine.schedules import Constant, Cosine, Step
+from colorbench.errors import UserError
+
+
+def test_cosine_falls_from_one_to_its_floor_through_the_middle():
+    decay = Cosine(floor=0.2)
+    assert decay(0.0) == 1.0
+    assert decay(0.5) == pytest.approx(0.6)
+    assert decay(1.0) == pytest.approx(0.2)
+
+
+def test_warm_up_rises_linearly_and_is_never_zero():
+    decay = Constant(warmup=0.1)
+    assert 0 < decay(0.0) < 0.02
+    assert decay(0.05) == pytest.approx(0.505, abs=0.01)
+    assert decay(0.1) == decay(0.9) == 1.0
+
+
+def test_step_is_that_of_steplr_in_shares_of_the_budget():
+    assert [Step(every=0.25, gamma=0.1)(p) for p in (0.0, 0.24, 0.25, 0.5, 0.99, 1.0)] == pytest.approx(
+        [1, 1, 0.1, 0.01, 0.001, 0.001]
+    )
+
+
+def test_progress_is_that_of_the_limit_that_comes_first():
+    budget = Budget(images=100, seconds=10)
+    assert budget.progress(Clock(50, 1)) == 0.5
+    assert budget.progress(Clock(50, 8)) == 0.8
+    assert budget.spent(Clock(99, 10))
+    assert not budget.spent(Clock(99, 9.9))
+
+
+def test_points_are_images_or_shares_of_the_budget():
+    budget = Budget(images=200, seconds=None)
+    assert Point.parse("25%", "k").passed(Clock(50), budget)
+    assert not Point.parse("25%", "k").passed(Clock(49), budget)
+    assert Point.parse(60, "k").count(Clock(179), budget) == 2
+    assert Point.parse("10%", "k").count(Clock(60), budget) == 3
+    assert Point.parse(None, "k") is None
+    with pytest.raises(UserError, match=r"k: expected images .* got '5 percent'"):
+        Point.parse("5 percent", "k")
