@@ -2,12 +2,17 @@
 
     q(z | L, ab) = N(mu, diag sigma^2),   p(z) = N(0, I),   z = mu + sigma eps
     theta* = argmin  E [ weight_d distance(decoder(L, z), ab) + weight_k KL ]
-    KL = mean over the latents of (mu^2 + sigma^2 - 1 - log sigma^2) / 2
+    KL = sum over the latents of (mu^2 + sigma^2 - 1 - log sigma^2) / 2, in nats
 
-The distance is a mean over channels and pixels and KL a mean over the latents, so that both weights mean the same at
-every picture size and latent size. A coloring draws z ~ N(0, I). Two things can go wrong and are logged: all latents
-agree with the prior and z says nothing (``kl_per_latent`` and ``active_latents`` near 0: posterior collapse, the draws
-are equal), or none does and draws are unlike training (``kl_per_latent`` of many nats).
+The distance is a mean over channels and pixels, in units of ab/128, where gray errs by about 0.013. So with weights 10
+and 0.001 a nat must lower the mean square by 1e-4 to be worth its price. Counting variances of photographs' chroma
+(reverse water-filling, Cover & Thomas 10.3.3): about 20 of the latents then carry 13 nats and the draws 80 % of the
+truth's deviation. A mean over 256 latents, as a program easily writes it, makes a nat 25 times cheaper: all latents
+share the same few factors, no draw from the prior agrees on them, and draws are gray (measured: a chroma ratio of 0.3,
+against 0.8 of the reconstructions).
+
+A coloring draws z ~ N(0, I). Logged are both ways to fail: z says nothing (``kl_per_latent`` and ``active_latents``
+near 0: posterior collapse, the draws are equal), or too much (``active_latents`` near all).
 """
 
 from collections.abc import Iterator, Mapping
@@ -49,7 +54,7 @@ class VAE(Family):
         ab_hat, mu, logvar = self.network(batch.L, batch.ab, eps)
         ab_hat = ab_hat.float()
         kl = 0.5 * (mu.square() + logvar.exp() - 1.0 - logvar)
-        terms = {"kl": kl.mean(dim=1)}
+        terms = {"kl": kl.sum(dim=1)}
         if weights["distance"]:
             terms["distance"] = self.distance(batch.L, ab_hat, batch.ab)
         if weights["perceptual"] and self.perceptual is not None:

@@ -49,11 +49,11 @@ class BCE(Adversary):
 
     def discriminator(self, real: Tensor, fake: Tensor) -> PerImage:
         """[b]."""
-        return 0.5 * (per_image(F.softplus(-real)) + per_image(F.softplus(fake)))
+        return 0.5 * (_cross_entropy(real, 1.0) + _cross_entropy(fake, 0.0))
 
     def generator(self, fake: Tensor) -> PerImage:
         """[b]."""
-        return per_image(F.softplus(-fake))
+        return _cross_entropy(fake, 1.0)
 
 
 @register("adversary", "hinge")
@@ -108,3 +108,8 @@ class WGANGP(Adversary):
 def per_image(values: Tensor) -> PerImage:
     """Mean over everything but the batch."""
     return values.flatten(1).mean(dim=1)
+
+
+def _cross_entropy(logits: Tensor, label: float) -> PerImage:
+    """-log sigmoid(logit) for label 1, -log(1 - sigmoid(logit)) for label 0: softplus of -+ the logit."""
+    return per_image(F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label), reduction="none"))

@@ -4,8 +4,9 @@
     ab_hat = decoder(L, z)                     an encoder of L, z joined at its bottleneck, and a decoder
 
 The decoder always knows L, so z need only hold what L leaves open. z becomes a 4 x 4 map, stretched over the
-bottleneck: the colors of a picture's parts, not only one tint. With ``skips`` (U-Net VAE) the decoder also gets the maps of L's
-encoder at every scale; then z enters at every scale too, or the skips would do all the work and z be ignored.
+bottleneck and over every scale of the decoder: the colors of a picture's parts, not only one tint. With ``skips``
+(U-Net VAE) the decoder also gets the maps of L's encoder at every scale; if z did not enter there too, the skips would
+do all the work and z be ignored.
 """
 
 from typing import Any
@@ -80,8 +81,7 @@ class Latent(nn.Module):
         maps.pop()
         for rise, refine, tint in zip(self.rises, self.refine, self.tints, strict=True):
             h = rise(h)
-            if self.skips:
-                h = h + _stretch(tint(grid), h).to(h.dtype)
+            h = h + _stretch(tint(grid), h).to(h.dtype)
             h = refine(torch.cat([h, maps.pop()], dim=1) if self.skips and maps else h)
         return crop(torch.tanh(self.head(h).float()), like=L)
 

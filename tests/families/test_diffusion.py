@@ -1,0 +1,94 @@
+"""Diffusion: each known cause of failure, designed out."""
+
+import torch
+from families.conftest import adam, pictures, small, step
+
+from colorbench.noise import Noise
+from colorbench.registry import build
+
+
+def test_the_network_sees_chroma_of_unit_deviation_whatever_the_data():
+    batch = pictures(64)
+    family = small("ddpm")
+    family.prepare([batch])
+    from colorbench.networks.guided import shrink
+
+    x = (shrink(batch.ab, family.chroma_scale) - family.mean) / family.std
+    torch.testing.assert_close(x.mean(dim=(0, 2, 3)), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(x.std(dim=(0, 2, 3)), torch.ones(2), atol=1e-2, rtol=0)
+    assert {"mean", "std"} <= set(family.state_dict())
+
+
+def test_ddpm_and_ddim_load_each_others_checkpoint():
+    ddpm, ddim = small("ddpm", seed=0), small("ddim", seed=1)
+    ddim.load_state_dict(ddpm.state_dict(), strict=True)
+    ddpm.load_state_dict(ddim.state_dict(), strict=True)
+    assert not [k for k in ddpm.state_dict() if "sampler" in k]
+
+
+def test_an_untrained_network_that_knows_the_truth_gives_the_truth(monkeypatch):
+    """With v of the true image as the network's answer every sampler ends at the true image."""
+    batch = pictures(3, size=32)
+    from colorbench.networks.guided import enlarge, shrink
+
+    for sampler in ({"sampler": "ddpm"}, {"sampler": "ddim", "eta": 0.0}, {"sampler": "dpmpp"}):
+        sampler["steps"] = 10
+        family = small("ddim", sampler=sampler, chroma_scale=4)
+        family.prepare([batch])
+        x0 = (shrink(batch.ab, 4) - family.mean) / family.std
+
+        def denoise(x, t, maps, x0=x0):
+            sigma, alpha = (t * torch.pi / 2).sin()[:, None, None, None], (t * torch.pi / 2).cos()[:, None, None, None]
+            return (alpha * x - x0) / sigma
+
+        monkeypatch.setattr(family.network, "denoise", denoise)
+        found = family.colorize(batch.L, Noise.of(0, batch.ids))
+        torch.testing.assert_close(found, enlarge(shrink(batch.ab, 4), batch.L, 4).clamp(-1, 1), atol=1e-3, rtol=0)
+
+
+def test_the_estimate_of_x0_is_clipped_where_the_limits_are_known(monkeypatch):
+    batch = pictures(2)
+    family = small("ddim")
+    family.prepare([batch])
+    monkeypatch.setattr(family.network, "denoise", lambda x, t, maps: -50.0 * torch.ones_like(x))
+    ab = family.colorize(batch.L, Noise.of(0, batch.ids))
+    assert ab.abs().max() <= 1.0
+    torch.testing.assert_close(ab, torch.ones_like(ab), atol=0.02, rtol=0)
+
+
+def test_every_prediction_and_weighting_learns():
+    batch = pictures(4)
+    for name in ("x0", "eps", "v"):
+        for min_snr in (None, 5.0):
+            family = small("ddpm", parameterization={"parameterization": name}, min_snr=min_snr).train()
+            family.prepare([batch])
+            optimizers = adam(family)
+            losses = [step(family, optimizers, batch, Noise.of(0, batch.ids, 0))["network"] for _ in range(12)]
+            assert losses[-1] < losses[0], (name, min_snr)
+            with torch.no_grad():
+                assert family.eval().colorize(batch.L, Noise.of(0, batch.ids)).isfinite().all()
+
+
+def test_the_drift_of_the_mean_color_is_logged():
+    batch = pictures(4)
+    family = small("ddpm")
+    family.prepare([batch])
+    (objective,) = family.objectives(batch, Noise.of(0, batch.ids), family.weights)
+    assert objective.logs["drift"].ndim == 0
+    assert float(objective.logs["drift"].detach()) >= 0.0
+
+
+def test_any_chroma_scale_works_and_a_smaller_map_costs_less():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    flops = {}
+    for scale in (1, 2, 4):
+        network = build("network", {
+            "network": "denoiser", "outputs": 2, "scale": scale, "width": 32, "multipliers": [1, 1], "blocks": 1,
+            "attention": 1, "condition_width": 16, "norm": "batch", "dropout": 0.0,
+        })  # fmt: skip
+        maps = network.encode(torch.zeros(1, 1, 64, 64))
+        with FlopCounterMode(display=False) as counter:
+            network.denoise(torch.zeros(1, 2, 64 // scale, 64 // scale), torch.zeros(1), maps)
+        flops[scale] = counter.get_total_flops()
+    assert flops[1] > 3 * flops[2] > 9 * flops[4]

@@ -1,0 +1,85 @@
+"""Adversaries: what D and G want, and what the formulas say."""
+
+import math
+
+import pytest
+import torch
+
+from colorbench import registry
+from colorbench.batch import Batch
+from colorbench.losses.game import Game
+
+NAMES = [{"adversary": "bce"}, {"adversary": "hinge"}, {"adversary": "lsgan"}, {"adversary": "wgangp", "weight": 10.0}]
+each = pytest.mark.parametrize("config", NAMES, ids=lambda c: c["adversary"])
+
+
+def logits(value):
+    return torch.full((3, 1, 4, 4), value)
+
+
+@each
+def test_the_discriminator_prefers_to_be_right_and_the_generator_to_be_taken_for_real(config):
+    adversary = registry.build("adversary", config)
+    right = adversary.discriminator(logits(0.5), logits(-0.5))
+    wrong = adversary.discriminator(logits(-0.5), logits(0.5))
+    assert right.shape == (3,)
+    assert (right < wrong).all()
+    assert (adversary.generator(logits(0.5)) < adversary.generator(logits(-0.5))).all()
+
+
+def test_values_at_known_logits():
+    bce, hinge, lsgan = (registry.build("adversary", c) for c in NAMES[:3])
+    assert bce.discriminator(logits(0.0), logits(0.0))[0].item() == pytest.approx(math.log(2))
+    assert bce.generator(logits(1.0))[0].item() == pytest.approx(math.log1p(math.exp(-1.0)))
+    assert hinge.discriminator(logits(2.0), logits(-2.0))[0].item() == 0.0
+    assert hinge.discriminator(logits(0.0), logits(0.5))[0].item() == pytest.approx(0.5 * (1.0 + 1.5))
+    assert lsgan.discriminator(logits(1.0), logits(0.0))[0].item() == 0.0
+    assert lsgan.generator(logits(0.0))[0].item() == pytest.approx(1.0)
+
+
+def test_the_gradient_penalty_is_zero_where_the_slope_is_one_and_known_elsewhere():
+    adversary = registry.build("adversary", NAMES[3])
+    real, fake = torch.rand(3, 2, 8, 8), torch.rand(3, 2, 8, 8)
+    mix = torch.rand(3, 1, 1, 1)
+    n = 2 * 8 * 8
+    for slope in (1.0, 3.0):
+        critic = lambda x, s=slope: s * x.sum(dim=(1, 2, 3)).view(-1, 1, 1, 1) / n**0.5  # noqa: E731
+        penalty = adversary.penalty(critic, real, fake, mix)
+        assert penalty.tolist() == pytest.approx([10.0 * (slope - 1.0) ** 2] * 3, abs=1e-4)
+    bce = registry.build("adversary", NAMES[0])
+    assert bce.penalty(lambda x: x, real, fake, mix) is None
+
+
+@each
+def test_a_game_moves_the_discriminator_first_and_the_generator_against_the_new_one(config):
+    torch.manual_seed(0)
+    discriminator = registry.build("network", {
+        "network": "patch", "inputs": 3, "width": 8, "layers": 2, "norm": "none", "spectral": True, "init_std": 0.02,
+    })  # fmt: skip
+    batch = Batch.of_bytes(torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8), torch.arange(4))
+    ab_hat = torch.zeros_like(batch.ab).requires_grad_()
+    game = Game(discriminator, registry.build("adversary", config))
+    optimizer = torch.optim.Adam(discriminator.parameters(), 1e-2)
+    before = game.adversary.generator(discriminator(batch.L, ab_hat)).detach()
+    for objective in game.discriminate(batch.L, batch.ab, ab_hat, torch.full((4, 1, 1, 1), 0.5)):
+        assert objective.updates == "discriminator"
+        assert torch.autograd.grad(objective.loss.sum(), ab_hat, allow_unused=True, retain_graph=True)[0] is None
+        objective.loss.mean().backward(inputs=list(discriminator.parameters()))
+        optimizer.step()
+    after, logs = game.deceive(batch.L, ab_hat)
+    assert (after != before).all()
+    assert torch.autograd.grad(after.sum(), ab_hat)[0].abs().sum() > 0
+    assert set(logs) == {"g_loss", "gd_ratio"}
+
+
+def test_accuracy_says_how_often_the_discriminator_is_right():
+    class Judge(torch.nn.Module):
+        def forward(self, L, ab):
+            return ab.mean(dim=1, keepdim=True)[..., :4, :4]
+
+    ones = torch.ones(2, 2, 8, 8)
+    game = Game(Judge(), registry.build("adversary", NAMES[0]))
+    (objective,) = game.discriminate(ones[:, :1], ones, -ones, torch.rand(2, 1, 1, 1))
+    assert objective.logs["d_accuracy"].item() == 1.0
+    (objective,) = game.discriminate(ones[:, :1], -ones, ones, torch.rand(2, 1, 1, 1))
+    assert objective.logs["d_accuracy"].item() == 0.0
