@@ -158,11 +158,12 @@ def _from_hub(name: Name) -> dict[str, Tensor]:
     if not path.is_file():
         try:
             socket.setdefaulttimeout(10.0)
-            torch.hub.load_state_dict_from_url(_url(name), progress=False, check_hash=True, map_location="cpu")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(_url(name), str(path), progress=False)
         except (URLError, OSError, RuntimeError) as error:
             raise UserError(
-                f"weights: the ImageNet weights of {name} are not in the cache and could not be downloaded ({error}); "
-                f"put {path.name} into {path.parent}, or give its path, or say none"
+                f"weights: {name}'s ImageNet weights are not cached and cannot be downloaded ({error}); put {path.name} "
+                f"into {path.parent}, or give the path of a file"
             ) from error
         finally:
             socket.setdefaulttimeout(before)

@@ -77,7 +77,13 @@ class Slices(nn.Module):
 
     def __init__(self, name: backbones.Name, weights: str, ends: tuple[int, ...]) -> None:
         super().__init__()
-        features: Any = backbones.trunk(name, weights).features
+        try:
+            features: Any = backbones.trunk(name, weights).features
+        except UserError as error:
+            raise UserError(
+                f"{error} with perceptual.weights=PATH; perceptual=none trains without it, "
+                "perceptual=squeeze perceptual.weights=PATH takes SqueezeNet's"
+            ) from error
         self.slices = nn.ModuleList(features[a:b] for a, b in zip((0, *ends), ends, strict=False))
 
     def forward(self, rgb: Picture) -> list[Tensor]:

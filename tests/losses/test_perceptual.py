@@ -65,9 +65,9 @@ def test_absent_weights_are_named_with_their_folder(monkeypatch, tmp_path):
     def offline(*_, **__):
         raise OSError("no network")
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(UserError, match=r"vgg16-397923af\.pth into .*checkpoints"):
+    with pytest.raises(UserError, match=r"put vgg16-397923af\.pth into .*checkpoints.*perceptual=none"):
         registry.build("distance", {"distance": "vgg_feature", "weights": "imagenet"})
     with pytest.raises(UserError, match=r"absent\.pth is not there"):
         registry.build("distance", {"distance": "vgg_feature", "weights": str(tmp_path / "absent.pth")})
