@@ -20,15 +20,13 @@ import fcntl
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,7 +35,7 @@ import torch
 from numpy.typing import NDArray
 
 from colorbench import color
-from colorbench.data.folder import printable
+from colorbench.data.ahead import ahead
 from colorbench.data.source import SPLITS, Dropped, Item, Rendered, Source, Split, hashed_split
 from colorbench.errors import UserError
 from colorbench.noise import stable_id
@@ -178,9 +176,9 @@ class _Build:
         self.building.mkdir(exist_ok=True)
         self._resume()
         with _Files(self.building) as files:
-            for start, chunk, answers in self._rendered():
-                self._add(files, chunk, answers)
-                self.done = start + len(chunk)
+            for chunk in self._rendered():
+                self._add(files, chunk)
+                self.done = chunk.start + len(chunk.items)
                 files.flush()
                 self._journal(files)
                 self.progress.show(self.done)
@@ -224,38 +222,20 @@ class _Build:
                 yield at, self.items[at:stop]
             at = stop
 
-    def _rendered(self) -> Iterator[tuple[int, list[Item], list[Rendered | Dropped]]]:
-        size = self.recipe.size
-        if self.workers < 1 or not self.source.parallel or len(self.items) - self.done < 16 * self.source.chunk:
-            for start, chunk in self._chunks():
-                yield start, chunk, list(self.source.render(chunk, size))
-            return
-        pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"))
-        ahead: deque[tuple[int, list[Item], Future[list[Rendered | Dropped]]]] = deque()
-        chunks = self._chunks()
-        try:
-            while True:
-                while len(ahead) < 3 * self.workers and (job := next(chunks, None)) is not None:
-                    ahead.append((*job, pool.submit(_render, self.source, job[1], size)))
-                if not ahead:
-                    return
-                start, chunk, future = ahead[0]
-                yield start, chunk, future.result()
-                ahead.popleft()
-        except BrokenProcessPool as error:
-            near = ", ".join(printable(item.name) for item in ahead[0][1][:3])
-            raise UserError(
-                f"data: a worker process died (out of memory, or a decoder crashed) near {near}; run again to go on "
-                "from there, with data.workers=0 to see the picture's own error"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    def _rendered(self) -> Iterator["_Chunk"]:
+        """Every chunk in order; decoded ahead by threads where the source gains from it."""
+        jobs = (partial(self._chunk, start, items) for start, items in self._chunks())
+        return ahead(jobs, self.workers if self.source.parallel else 0)
 
-    def _add(self, files: "_Files", chunk: Sequence[Item], answers: Sequence[Rendered | Dropped]) -> None:
-        """Judge the pictures of one chunk and write them down, until their split is full."""
+    def _chunk(self, start: int, items: list[Item]) -> "_Chunk":
+        answers = list(self.source.render(items, self.recipe.size))
         pictures = [answer.pixels for answer in answers if isinstance(answer, Rendered)]
-        measured = iter(tones(np.stack(pictures)) if pictures else ())
-        for item, answer in zip(chunk, answers, strict=True):
+        return _Chunk(start, items, answers, tones(np.stack(pictures)) if pictures else [])
+
+    def _add(self, files: "_Files", chunk: "_Chunk") -> None:
+        """Judge the pictures of one chunk and write them down, until their split is full."""
+        measured = iter(chunk.tones)
+        for item, answer in zip(chunk.items, chunk.answers, strict=True):
             chroma, contrast = next(measured) if isinstance(answer, Rendered) else (0.0, 0.0)
             if self._full(item.split):
                 continue
@@ -305,6 +285,16 @@ class _Build:
         os.rename(self.building, self.folder)
         kept_, dropped = sum(self.kept.values()), sum(self.dropped.values())
         self.tell(f"prepared {kept_} pictures, dropped {dropped}{_why(self.dropped)}: {self.folder}")
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some items from ``start`` on, what was rendered of them, and the tones of those that are pictures."""
+
+    start: int
+    items: list[Item]
+    answers: list[Rendered | Dropped]
+    tones: list[tuple[float, float]]
 
 
 class _Files:
@@ -365,10 +355,6 @@ class _Progress:
 
 def _digest(pixels: NDArray[np.uint8]) -> str:
     return hashlib.blake2b(pixels.tobytes(), digest_size=8).hexdigest()
-
-
-def _render(source: Source, items: Sequence[Item], size: int) -> list[Rendered | Dropped]:
-    return list(source.render(items, size))
 
 
 def tones(pixels: NDArray[np.uint8]) -> list[tuple[float, float]]:

@@ -9,14 +9,17 @@ Transparency is laid over white, 16 bits are scaled (not cut) to 8, CMYK is conv
 import hashlib
 import io
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from colorbench.data.source import Dropped, Rendered
+
+# Both are global to Pillow and decoding runs in threads, so they are set once: our own limit is max_pixels, read from
+# the header, and decoders warn about damage that costs no pixel.
+Image.MAX_IMAGE_PIXELS = None
+warnings.filterwarnings("ignore", module=r"PIL\..*")
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp"})
 
@@ -26,7 +29,7 @@ def render_bytes(data: bytes, size: int, *, max_pixels: int, stretch: bool = Fal
     sha256 = hashlib.sha256(data).hexdigest()
     width = height = 0
     try:
-        with _no_limit(), Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data)) as image:
             width, height = image.size
             if width * height > max_pixels:
                 reason = f"too large: {width} x {height} is more than max_pixels={max_pixels}"
@@ -41,18 +44,6 @@ def render_bytes(data: bytes, size: int, *, max_pixels: int, stretch: bool = Fal
     except Exception as error:  # decoders of damaged files raise nearly anything; each is one picture's own trouble
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         return Dropped(f"unreadable: {reason}", sha256, width, height)
-
-
-@contextmanager
-def _no_limit() -> Iterator[None]:
-    """Without Pillow's own limit of pixels: ours is max_pixels, which the config names."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # decoders warn about damage that costs no pixel
-            yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

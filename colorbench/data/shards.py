@@ -175,7 +175,7 @@ def _expanded(word: str) -> list[str]:
     for address in braceexpand(word):
         matches = sorted(glob.glob(os.path.expanduser(address))) if scheme == "" else [address]
         if not matches:
-            raise UserError(f"data.shards: {address} does not exist; give shards as PATH/name-{{000..009}}.tar")
+            raise UserError(f"data.shards: {address} does not exist; give shards as data.shards=PATH/name-*.tar")
         found += matches
     return found
 

@@ -6,7 +6,7 @@ named by a hash of the source's own description and of every item's name and sta
 option makes another cache. Where a source does not prescribe a split, the name decides: u = first 8 hex digits of
 sha1(last part of the name) / 2^32; u < 0.1 is test, u < 0.2 is val, the rest is train.
 
-Rendering may run in worker processes (``parallel``): a source must pickle, and its module should not import torch.
+Rendering may run in several threads at once (``parallel``): decoders and numpy give up the interpreter's lock.
 A source that computes its pictures renders a whole chunk at once, vectorized.
 """
 
@@ -84,7 +84,7 @@ class Source(ABC):
     """Where pictures come from. Concrete sources are registered: ``@register("source", "folder")``."""
 
     parallel: ClassVar[bool] = True
-    """Render in worker processes? False when rendering is already vectorized."""
+    """Render in several threads at once? False when that gains nothing."""
     chunk: ClassVar[int] = 32
     """How many items one call of :meth:`render` is given at most."""
     share: float = 0.1

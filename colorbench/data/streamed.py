@@ -72,9 +72,11 @@ class StreamedFeed:
         share = part_of(batch_size, world)
         mine = range(rank, w, world)
         readers = {lane: _Reader(partial(self._lane, seed, lane, (start - lane + w - 1) // w), share) for lane in mine}
+        cores = torch.get_num_threads()
         try:
             for first in itertools.count(start, batch_size):
                 shown = [next(readers[k % w]) for k in range(first, first + batch_size) if k % w in readers]
+                torch.set_num_threads(cores)  # a reader's setting is also the default of threads yet unborn
                 pixels = torch.from_numpy(np.stack([picture.pixels for picture in shown]))
                 ids = torch.tensor([stable_id(picture.name) for picture in shown])
                 visits = torch.tensor([picture.epoch for picture in shown])

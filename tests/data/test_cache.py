@@ -130,8 +130,7 @@ def test_a_limit_keeps_the_first_pictures_of_the_full_cache(photos: Path, tmp_pa
     assert (full / "test.pixels").read_bytes() == (few / "test.pixels").read_bytes()
 
 
-@pytest.mark.slow
-def test_worker_processes_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "root"
     root.mkdir()
     for i in range(60):

@@ -1,4 +1,4 @@
-"""Tar shards: nothing twice in an epoch, exact resumption, ranks that share one sequence, and members that misbehave."""
+"""Tar shards: nothing twice in an epoch, exact resumption, ranks that share one sequence, members that misbehave."""
 
 import io
 import itertools
@@ -64,6 +64,10 @@ def opened(shards: str, tmp_path: Path, config: Config, **changes: Any) -> DataS
     return open_data(node | {"shards": shards}, silent)
 
 
+def built(shards: str, tmp_path: Path) -> Shards:
+    return Shards(**{key: value for key, value in source(shards, tmp_path).items() if key != "source"})
+
+
 def some(data: DataSet, n: int, **options: Any) -> list[Batch]:
     batches = data.train_batches(**{"batch_size": 4, "seed": 0, "start": 0, "device": CPU} | options)
     found = list(itertools.islice(batches, n))
@@ -109,10 +113,8 @@ def test_ranks_share_one_sequence_whatever_their_number(
     whole = seen(some(data, 10, batch_size=8))
     parts = [some(data, 10, batch_size=8, rank=rank, world=world) for rank in range(world)]
     assert {len(batch) for part in parts for batch in part} == {8 // world}
-    together = [seen([part[k]]) for k in range(10) for part in parts]
-    assert sorted(itertools.chain(*together)) == sorted(whole)
-    for k in range(10):  # batch by batch
-        assert sorted(pair for part in parts for pair in seen([part[k]])) == sorted(seen(some(data, 10, batch_size=8)[k : k + 1]))
+    for k in range(10):
+        assert sorted(pair for part in parts for pair in seen([part[k]])) == sorted(whole[8 * k : 8 * k + 8])
 
 
 def test_the_same_seed_gives_the_same_batches_bit_by_bit(shards: str, tmp_path: Path, config: Config) -> None:
@@ -136,7 +138,7 @@ def test_members_that_point_out_of_the_shard_are_only_labels(tmp_path: Path) -> 
             info.type, info.linkname = kind, "/etc/passwd"
             tar.addfile(info)
     write(tmp_path / "b.tar", {"w.png": encoded(4)})
-    shards = Shards(**{k: v for k, v in source(f"{tmp_path}/a.tar {tmp_path}/b.tar", tmp_path).items() if k != "source"})
+    shards = built(f"{tmp_path}/a.tar {tmp_path}/b.tar", tmp_path)
     items = [item for item in shards.items() if item.name.startswith("a/")]
     assert [item.name for item in items] == ["a/etc/x.png", "a/y.png", "a/z.png", "a/z.png~2"]
     assert [type(answer) for answer in shards.render(items, 4)] == [Rendered] * 4
@@ -144,7 +146,7 @@ def test_members_that_point_out_of_the_shard_are_only_labels(tmp_path: Path) -> 
 
 
 def test_a_shard_that_changes_while_it_is_prepared_is_noticed(shards: str, tmp_path: Path) -> None:
-    stream = Shards(**{k: v for k, v in source(shards, tmp_path).items() if k != "source"})
+    stream = built(shards, tmp_path)
     items = list(stream.items())
     write(tmp_path / "set-00.tar", {"other.png": encoded(7)})
     answers = list(stream.render(items, 4))
@@ -152,9 +154,9 @@ def test_a_shard_that_changes_while_it_is_prepared_is_noticed(shards: str, tmp_p
     assert all(isinstance(answer, Dropped) for answer in changed)
 
 
-@pytest.mark.parametrize(("damage", "message"), [("cut", "cannot read .*set-03.tar"), ("gone", "cannot read .*set-03.tar")])
+@pytest.mark.parametrize("damage", ["cut", "gone"])
 def test_a_damaged_or_vanished_shard_ends_in_one_clear_line(
-    shards: str, tmp_path: Path, config: Config, damage: str, message: str
+    shards: str, tmp_path: Path, config: Config, damage: str
 ) -> None:
     data = opened(shards, tmp_path, config)
     path = tmp_path / "set-03.tar"
@@ -163,17 +165,17 @@ def test_a_damaged_or_vanished_shard_ends_in_one_clear_line(
         path.write_bytes(whole[: len(whole) // 2])
     else:
         path.unlink()
-    with pytest.raises(UserError, match=message) as caught:
+    with pytest.raises(UserError, match=r"cannot read .*set-03\.tar") as caught:
         some(data, 30)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("word", "message"), [
-    ("pipe:cat", "pipe: addresses are not read"), ("/nowhere/{0..3}.tar", "/nowhere/0.tar does not exist"), ("", "0 shards"),
+    ("pipe:cat", "pipe: addresses are not read"), ("/nowhere/{0..3}.tar", "/nowhere/0.tar does not"), ("", "0 shards"),
 ])  # fmt: skip
 def test_a_wrong_address_is_one_clear_line(tmp_path: Path, word: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        list(Shards(**{k: v for k, v in source(word, tmp_path).items() if k != "source"}).items())
+        list(built(word, tmp_path).items())
 
 
 def test_a_remote_shard_is_fetched_once_and_whole_or_not_at_all(
@@ -214,5 +216,5 @@ def test_a_set_with_no_usable_picture_ends(tmp_path: Path, config: Config) -> No
     write(tmp_path / "c.tar", {"x.png": b"no image"})
     data = opened(f"{tmp_path}/a.tar {tmp_path}/b.tar {tmp_path}/c.tar", tmp_path, config)
     assert isinstance(data.feed, StreamedFeed)
-    with pytest.raises(UserError, match="no usable picture in c.tar"):
+    with pytest.raises(UserError, match=r"no usable picture in c\.tar"):
         some(data, 3)
