@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colorbench.config import choices, compose, conf_dir, normalize, resolve
+from colorbench.config import compose, conf_dir, normalize, resolve
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -99,7 +99,11 @@ def _validate(overrides: list[str], sweeping: bool, extra_dirs: list[str]) -> No
     except Exception as error:  # Hydra raises several kinds here
         raise UserError(" ".join(str(error).split())[:300]) from error
     axes = [[f"{o.get_key_element()}={v}" for v in o.sweep_string_iterator()] if _listed(o) else None for o in parsed]
-    fixed = [word for word, axis, o in zip(overrides, axes, parsed, strict=True) if axis is None and not o.is_hydra_override() and not o.is_sweep_override()]
+    fixed = [
+        word
+        for word, axis, o in zip(overrides, axes, parsed, strict=True)
+        if axis is None and not o.is_hydra_override() and not o.is_sweep_override()
+    ]
     first = [axis[0] for axis in axes if axis]
     for i, axis in enumerate([axis for axis in axes if axis] or [[""]]):
         for value in axis:
@@ -108,7 +112,12 @@ def _validate(overrides: list[str], sweeping: bool, extra_dirs: list[str]) -> No
 
 
 def _listed(override: Any) -> bool:
-    return override.is_sweep_override() and override.is_choice_sweep() or override.is_sweep_override() and override.is_discrete_sweep()
+    return (
+        (override.is_sweep_override()
+        and override.is_choice_sweep())
+        or (override.is_sweep_override()
+        and override.is_discrete_sweep())
+    )
 
 
 def _exit(error: UserError) -> None:

@@ -55,7 +55,9 @@ def compose(overrides: Sequence[str], extra_dirs: Sequence[str] = ()) -> dict[st
     from omegaconf.errors import OmegaConfBaseException
 
     overrides = normalize(overrides)
-    search = [f"hydra.searchpath=[{','.join('file://' + str(Path(d).resolve()) for d in extra_dirs)}]"] if extra_dirs else []
+    search = (
+        [f"hydra.searchpath=[{','.join('file://' + str(Path(d).resolve()) for d in extra_dirs)}]"] if extra_dirs else []
+    )
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
@@ -162,7 +164,9 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
     from colorbench.registry import suggest
 
     text = str(error)
-    missing = re.search(r"Could not find '([\w/@.]+)/([^']+)'", text) or re.search(r"In '[^']*': Could not find '([^'/]+)/([^']+)'", text)
+    missing = re.search(r"Could not find '([\w/@.]+)/([^']+)'", text) or re.search(
+        r"In '[^']*': Could not find '([^'/]+)/([^']+)'", text
+    )
     if missing:
         group, option = missing[1], missing[2]
         return f"unknown {group} {option!r}{suggest(option, options(group))}"
@@ -188,7 +192,13 @@ def _close_keys(key: str) -> str:
         known = [k for k, _ in flatten(OmegaConf.to_container(hydra.compose("config"), resolve=False))]  # type: ignore[arg-type]
     leaf = key.split(".")[-1]
     close = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
-    close += [k for k in known if difflib.SequenceMatcher(None, k.split(".")[-1], leaf).ratio() > 0.8 and k not in close]
+    close += [
+        k for k in known if difflib.SequenceMatcher(None, k.split(".")[-1], leaf).ratio() > 0.8 and k not in close
+    ]
     known_groups = [p.name for p in conf_dir().iterdir() if p.is_dir()]
     close += [g for g in difflib.get_close_matches(key, known_groups, n=2, cutoff=0.7) if g not in close]
-    return f"; did you mean {' or '.join(repr(c) for c in close[:4])}?" if close else "; `python -m colorbench --cfg job` shows every key"
+    return (
+        f"; did you mean {' or '.join(repr(c) for c in close[:4])}?"
+        if close
+        else "; `python -m colorbench --cfg job` shows every key"
+    )

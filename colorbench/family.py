@@ -62,7 +62,7 @@ class Family(nn.Module, ABC):
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         """One sample for each image, in [-1, 1], at any height and width."""
 
-    def prepare(self, batches: Iterable[Batch]) -> None:  # noqa: B027 (optional: most families need no pass)
+    def prepare(self, batches: Iterable[Batch]) -> None:
         """Optional single pass over the training split before step one (statistics, a bank); kept in buffers."""
 
 

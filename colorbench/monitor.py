@@ -9,9 +9,9 @@ It colors a fixed subset with the averaged weights and reports
     val/ab_drift            distance between the mean color of all samples and of all truths, CIELAB units (0 is right)
     val/alarms              how many alarms ring
 
-An alarm rings when one of the last three leaves its range from `monitor.alarms` after the share `monitor.alarms_from` of
-the budget: the flag ``alarm/NAME`` is 1 in the record, and one line says that it began (or ended). The same numbers for every family, so that a collapse (gray, sepia, one color cast) is
-seen while it happens.
+An alarm rings when one of the last three leaves its range from `monitor.alarms` after the share `monitor.alarms_from`
+of the budget: the flag ``alarm/NAME`` is 1 in the record, and one line says that it began (or ended). The same numbers
+for every family, so that a collapse (gray, sepia, one color cast) is seen while it happens.
 """
 
 import math
@@ -35,7 +35,9 @@ Alarms = Mapping[str, Sequence[float]]
 class Draw(Protocol):
     """Writes a PNG of labelled columns, one row for each picture."""
 
-    def __call__(self, columns: Mapping[str, Bytes], file: Path) -> Path: ...
+    def __call__(self, columns: Mapping[str, Bytes], file: Path) -> Path:
+        """The file."""
+        ...
 
 
 @runtime_checkable
@@ -44,7 +46,9 @@ class Sample(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(self, batch_size: int, device: torch.device) -> Iterable[Batch]: ...
+    def batches(self, batch_size: int, device: torch.device) -> Iterable[Batch]:
+        """Once through, in order."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +98,9 @@ class Monitor:
             flags[f"alarm/{name}"] = float(rings)
             if rings and name not in self.ringing:
                 self.ringing.add(name)
-                self.warn(f"alarm at {images:,} images: {name} is {value:.2f}, expected {low:g} to {high:g}: {_MEANING[name]}")
+                self.warn(
+                    f"alarm at {images:,} images: {name} is {value:.2f}, expected {low:g} to {high:g}: {_MEANING[name]}"
+                )
             elif not rings and name in self.ringing:
                 self.ringing.remove(name)
                 self.warn(f"alarm over at {images:,} images: {name} is {value:.2f}")

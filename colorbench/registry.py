@@ -56,7 +56,10 @@ def register(kind: str, name: str) -> Callable[[T], T]:
 
     def add(component: T) -> T:
         known = _components.get((kind, name))
-        if known is not None and (known.__module__, known.__qualname__) != (component.__module__, component.__qualname__):
+        if known is not None and (known.__module__, known.__qualname__) != (
+            component.__module__,
+            component.__qualname__,
+        ):
             raise ValueError(f"{kind} {name!r} is registered twice: {known.__module__} and {component.__module__}")
         _components[kind, name] = component
         return component
@@ -95,7 +98,9 @@ def load_plugins(modules: list[str]) -> None:
         try:
             importlib.import_module(module)
         except ImportError as error:
-            raise UserError(f"plugins: cannot import {module!r} ({error}); is it installed or on PYTHONPATH?") from error
+            raise UserError(
+                f"plugins: cannot import {module!r} ({error}); is it installed or on PYTHONPATH?"
+            ) from error
 
 
 def suggest(word: str, known: list[str]) -> str:
@@ -138,7 +143,11 @@ def _wants_tuple(hint: Any) -> bool:
 
 
 def _words(hint: Any) -> str:
-    return getattr(hint, "__name__", None) if inspect.isclass(hint) and not get_args(hint) else str(hint).replace("typing.", "")
+    return (
+        getattr(hint, "__name__", None)
+        if inspect.isclass(hint) and not get_args(hint)
+        else str(hint).replace("typing.", "")
+    )
 
 
 @cache

@@ -53,7 +53,7 @@ class Result:
 def train(
     config: Mapping[str, Any], *, model: str, experiment: str, overrides: Sequence[str] = (), device_index: int = 0
 ) -> Result:
-    """Run what ``config`` (resolved) asks for. Raises UserError, Interrupted; a failure is also written to the folder."""
+    """Run what ``config`` (resolved) asks for. Raises UserError, Interrupted; a failure is noted in the folder too."""
     configuration.check(config)
     load_plugins(config["plugins"])
     ranks = Ranks.join()
@@ -166,15 +166,17 @@ def _monitor(
     options = config["monitor"]
     return Monitor(
         pictures=data.val.take(options["images"]), batch_size=config["batch_size"], device=device, seed=config["seed"],
-        best=options["best"], alarms=options["alarms"], alarms_from=options["alarms_from"], previews=options["previews"], folder=folder.path / "previews",
-        draw=draw_columns, warn=progress.note, show=journal.picture,
+        best=options["best"], alarms=options["alarms"], alarms_from=options["alarms_from"],
+        previews=options["previews"], folder=folder.path / "previews", draw=draw_columns, warn=progress.note, show=journal.picture,
     )  # fmt: skip
 
 
 def _loggers(config: Mapping[str, Any], folder: RunFolder, model: str) -> list[Logger]:
     loggers = [build("logger", options, f"logger.{name}") for name, options in config["logger"].items()]
     for logger in loggers:
-        logger.start(name=folder.path.name, model=model, group=folder.path.parent.name, folder=folder.path, config=config)
+        logger.start(
+            name=folder.path.name, model=model, group=folder.path.parent.name, folder=folder.path, config=config
+        )
     return loggers
 
 
@@ -187,7 +189,9 @@ def _evaluate(folder: RunFolder, config: Mapping[str, Any], device: torch.device
     )  # fmt: skip
     baselines = output / "baselines" / done.protocol.id
     trivial = [Evaluation.read(baselines / name) for name in ("gray", "truth")]
-    picture = write_preview([*trivial, done], folder.path / "picture.png", samples=2 if done.record["stochastic"] else 1)
+    picture = write_preview(
+        [*trivial, done], folder.path / "picture.png", samples=2 if done.record["stochastic"] else 1
+    )
     print(markdown(sheet(by_protocol(gather([folder.path]))[0])))
     print(f"rows: {done.folder}\ncurves: {folder.path / 'curves.png'}\npicture: {picture}")
     return done
@@ -252,7 +256,11 @@ def _empty(folder: Path) -> None:
 @contextmanager
 def _clean_state(deterministic: bool) -> Iterator[None]:
     """Nothing of one run may reach the next one of the same process: flags, caches, device memory, compiled code."""
-    flags = (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark, torch.get_float32_matmul_precision())
+    flags = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.benchmark,
+        torch.get_float32_matmul_precision(),
+    )
     torch.backends.cudnn.benchmark = not deterministic
     torch.set_float32_matmul_precision("highest" if deterministic else "high")
     if deterministic:

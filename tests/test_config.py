@@ -61,14 +61,29 @@ def identity(*overrides: str) -> str:
 
 def test_what_changes_the_science_changes_the_name_of_the_run():
     base = identity()
-    for override in ("seed=1", "model=unet", "loss=mse", "batch_size=8", "optim.lr=0.1", "budget.images=5", "precision=fp32"):
+    for override in (
+        "seed=1",
+        "model=unet",
+        "loss=mse",
+        "batch_size=8",
+        "optim.lr=0.1",
+        "budget.images=5",
+        "precision=fp32",
+    ):
         assert identity(override) != base
     assert config.digest(config.identity(config.compose([]), "other pictures")) != base
 
 
 def test_what_does_not_change_the_science_keeps_the_name_of_the_run():
     base = identity()
-    for override in ("output=elsewhere", "device=cpu", "logger=wandb", "force=true", "engine.checkpoint_seconds=1", "data.workers=1"):
+    for override in (
+        "output=elsewhere",
+        "device=cpu",
+        "logger=wandb",
+        "force=true",
+        "engine.checkpoint_seconds=1",
+        "data.workers=1",
+    ):
         assert identity(override) == base
 
 

@@ -65,7 +65,10 @@ def test_a_plugin_that_cannot_be_imported_is_a_clear_line():
 
 def test_a_plugin_registers_its_components(tmp_path, monkeypatch):
     (tmp_path / "my_networks.py").write_text(
-        "from colorbench.registry import register\n@register('network', 'mine')\ndef mine(*, k: int = 2):\n    return k\n"
+        "from colorbench.registry import register\n"
+        "@register('network', 'mine')\n"
+        "def mine(*, k: int = 2):\n"
+        "    return k\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     registry.load_plugins(["my_networks"])

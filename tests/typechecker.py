@@ -1,4 +1,4 @@
-"""beartype, for conftest.py: ints are fine floats (PEP 484's numeric tower); a method that returns Self is not checked."""
+"""beartype, for conftest.py: ints are fine floats (PEP 484's tower); a method that returns Self is not checked."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -48,7 +48,9 @@ class Point:
                 return cls(float(text[:-1]) / 100, None)
             return cls(None, int(text))
         except ValueError:
-            raise UserError(f"{key}: expected images (20000), a share of the budget (25%) or null, got {text!r}") from None
+            raise UserError(
+                f"{key}: expected images (20000), a share of the budget (25%) or null, got {text!r}"
+            ) from None
 
     def passed(self, clock: Clock, budget: Budget) -> bool:
         """Is this moment over?"""

@@ -2,7 +2,7 @@
 
     checkpoints/images-000012000/   weights.safetensors   what the optimizers see
                                     ema.safetensors       the averaged weights, which color the pictures
-                                    state.pt              optimizers, scaler, clock, best (loaded with weights_only=True)
+                                    state.pt              optimizers, scaler, clock, best (read with weights_only=True)
     checkpoints/last, best          links to one of them, replaced atomically
 
 A checkpoint is written into a temporary folder, flushed, and renamed; only then does the link move, and only then are
@@ -70,7 +70,9 @@ class Checkpoints:
                 raise UserError(
                     f"{self.folder}: the disk is full; the previous checkpoint is intact: free space and run again"
                 ) from error
-            raise UserError(f"{self.folder}: cannot write a checkpoint ({error.strerror}); check the output path") from error
+            raise UserError(
+                f"{self.folder}: cannot write a checkpoint ({error.strerror}); check the output path"
+            ) from error
         self._sweep()
         return target
 

@@ -32,7 +32,12 @@ def draw_curves(rows: Sequence[dict[str, Any]], file: Path, title: str) -> Path:
             points = [(row["images_seen"], row[key]) for row in rows if key in row]
             if scale == "log" and min(y for _, y in points) <= 0:
                 scale = "linear"
-            axes.plot(*zip(*points, strict=True), label=key.split("/")[1], linewidth=1.4, marker="." if len(points) < 3 else "")
+            axes.plot(
+                *zip(*points, strict=True),
+                label=key.split("/")[1],
+                linewidth=1.4,
+                marker="." if len(points) < 3 else "",
+            )
         axes.set_yscale(scale)
         axes.set_title(name, fontsize=10)
         axes.set_xlabel("images seen", fontsize=8)

@@ -44,14 +44,18 @@ class Monitor(Protocol):
 
     best: str
 
-    def __call__(self, family: Family, images: int, progress: float) -> Mapping[str, float]: ...
+    def __call__(self, family: Family, images: int, progress: float) -> Mapping[str, float]:
+        """Look at this moment's pictures; progress in [0, 1]."""
+        ...
 
 
 @runtime_checkable
 class Record(Protocol):
     """Where numbers go: rows of {key: value} at a number of images seen."""
 
-    def log(self, images: int, values: Mapping[str, float]) -> None: ...
+    def log(self, images: int, values: Mapping[str, float]) -> None:
+        """The numbers of one moment."""
+        ...
 
 
 class Interrupted(Exception):
@@ -110,7 +114,7 @@ class Engine:
     ):
         if batch_size % (ranks.count * settings.accumulate):
             raise UserError(
-                f"batch_size: {batch_size} cannot be shared by {ranks.count} ranks x {settings.accumulate} micro-batches"
+                f"batch_size: {batch_size} cannot be shared by {ranks.count} ranks x {settings.accumulate} accumulated"
             )
         self.family, self.batches, self.budget, self.settings = family, batches, budget, settings
         self.batch_size, self.seed, self.device, self.precision = batch_size, seed, device, precision
@@ -141,7 +145,9 @@ class Engine:
             return False
         state = self.checkpoints.load_state(path)
         load_into(self.family, load_weights(path / "weights.safetensors"), str(path))
-        self.ema.load({k: v.to(self.device) for k, v in load_weights(path / "ema.safetensors").items()}, state["ema_steps"])
+        self.ema.load(
+            {k: v.to(self.device) for k, v in load_weights(path / "ema.safetensors").items()}, state["ema_steps"]
+        )
         self.optimizers.load(state["optimizers"])
         self.scaler.load_state_dict(state["scaler"])
         self.clock = Clock(state["images"], state["seconds"])
@@ -149,7 +155,7 @@ class Engine:
         return True
 
     def fit(self) -> Outcome:
-        """Train until the budget is spent. Raises Interrupted after saving; UserError when the loss stays not finite."""
+        """Train until the budget is spent. Interrupted: the state is saved. UserError: the loss stays not finite."""
         if not self.optimizers.groups:
             self._save(("last", "best"))
             return Outcome(self.clock, "nothing to train", None, 0.0)

@@ -66,7 +66,9 @@ class RunFolder:
 
     def set_status(self, state: str, **facts: Any) -> None:
         """state: running, trained, finished, interrupted or failed. Facts are merged into what is there."""
-        self.write_json("status.json", {**self.status, **facts, "state": state, "updated": time.strftime("%FT%TZ", time.gmtime())})
+        self.write_json(
+            "status.json", {**self.status, **facts, "state": state, "updated": time.strftime("%FT%TZ", time.gmtime())}
+        )
 
     def write_json(self, name: str, value: Any) -> None:
         """Atomically."""

@@ -47,16 +47,15 @@ class Optimizers:
         own = config["groups"] or {}
         for name in own:
             if name not in trainable:
-                raise UserError(f"optim.groups.{name}: the model has no such group; it has {', '.join(trainable) or 'none'}")
+                raise UserError(
+                    f"optim.groups.{name}: the model has no such group; it has {', '.join(trainable) or 'none'}"
+                )
         decay = build("decay", config["decay"], "optim.decay") if config["decay"] else Constant()
-        self.groups = {
-            name: Group(
-                name, module,
-                build("optimizer", {**shared, **{k: v for k, v in own.get(name, {}).items() if k not in ("lr", "clip")}}, "optim"),
-                own.get(name, {}).get("lr", config["lr"]), own.get(name, {}).get("clip", config["clip"]), decay,
-            )
-            for name, module in trainable.items()
-        }  # fmt: skip
+        self.groups = {}
+        for name, module in trainable.items():
+            options = {**shared, "lr": config["lr"], "clip": config["clip"], **own.get(name, {})}
+            lr, clip = options.pop("lr"), options.pop("clip")
+            self.groups[name] = Group(name, module, build("optimizer", options, "optim"), lr, clip, decay)
         seen: dict[int, str] = {}
         for name, group in self.groups.items():
             for p in group.parameters:
@@ -88,7 +87,9 @@ def adamw(*, betas: tuple[float, float] = (0.9, 0.999), weight_decay: float = 0.
 @register("optimizer", "sgd")
 def sgd(*, momentum: float = 0.9, nesterov: bool = False, weight_decay: float = 0.0) -> Any:
     """Stochastic gradient descent with momentum."""
-    return lambda parameters, lr: SGD(parameters, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+    return lambda parameters, lr: SGD(
+        parameters, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
+    )
 
 
 def restore_generator(seed: int, images: int) -> None:

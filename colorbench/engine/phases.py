@@ -40,7 +40,9 @@ class Phases:
 
     def __init__(self, configs: Sequence[Mapping[str, Any]], budget: Budget):
         self.budget = budget
-        self.phases = [Phase(**checked(Phase, "a phase", f"phases[{i}]", c)) for i, c in enumerate(configs)] or [Phase()]
+        self.phases = [Phase(**checked(Phase, "a phase", f"phases[{i}]", c)) for i, c in enumerate(configs)] or [
+            Phase()
+        ]
         self.ends = [Point.parse(p.until, f"phases[{i}].until") for i, p in enumerate(self.phases)]
         for i, end in enumerate(self.ends[:-1]):
             if end is None:
@@ -60,7 +62,9 @@ class Phases:
         for i, phase in enumerate(self.phases):
             for name in phase.weights:
                 if name not in weights:
-                    raise UserError(f"phases[{i}].weights.{name}: the model has no such loss{suggest(name, sorted(weights))}")
+                    raise UserError(
+                        f"phases[{i}].weights.{name}: the model has no such loss{suggest(name, sorted(weights))}"
+                    )
             for name in [*(phase.updates or []), *(phase.lr if isinstance(phase.lr, Mapping) else [])]:
                 if name not in groups:
                     raise UserError(f"phases[{i}]: the model has no group {name!r}{suggest(name, sorted(groups))}")

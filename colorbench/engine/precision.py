@@ -21,7 +21,9 @@ def choose_device(name: str, index: int = 0) -> torch.device:
             device = torch.device(name)
             torch.zeros(1, device=device)
         except (RuntimeError, AssertionError) as error:
-            raise UserError(f"device: {name!r} cannot be used ({str(error).splitlines()[0]}); try device=auto") from error
+            raise UserError(
+                f"device: {name!r} cannot be used ({str(error).splitlines()[0]}); try device=auto"
+            ) from error
         return device
     if torch.cuda.is_available():
         return torch.device("cuda", index % torch.cuda.device_count())

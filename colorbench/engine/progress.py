@@ -29,7 +29,8 @@ class Progress:
         images, share = clock.images - self.first[0].images, progress - self.first[1]
         trained = max(clock.seconds - self.first[0].seconds, 1e-9)
         left = (1.0 - progress) * trained / share if share > 0 else float("nan")
-        text = f"{self.label}  {100 * progress:3.0f}%  {clock.images:,} images  {images / trained:,.0f} images/s  {_time(left)} left"
+        speed = f"{images / trained:,.0f} images/s  {_time(left)} left"
+        text = f"{self.label}  {100 * progress:3.0f}%  {clock.images:,} images  {speed}"
         if self.terminal:
             filled = round(20 * progress)
             self.stream.write(f"\r\x1b[K[{'#' * filled}{'.' * (20 - filled)}] {text}")

@@ -15,7 +15,9 @@ from colorbench.registry import register
 class Decay(Protocol):
     """progress in [0, 1] -> factor of the learning rate."""
 
-    def __call__(self, progress: float) -> float: ...
+    def __call__(self, progress: float) -> float:
+        """The factor."""
+        ...
 
 
 @register("decay", "constant")
@@ -26,6 +28,7 @@ class Constant:
     warmup: float = 0.0
 
     def __call__(self, progress: float) -> float:
+        """The factor."""
         return _ramp(progress, self.warmup)
 
 
@@ -38,6 +41,7 @@ class Cosine:
     floor: float = 0.0
 
     def __call__(self, progress: float) -> float:
+        """The factor."""
         done = min(max((progress - self.warmup) / max(1.0 - self.warmup, 1e-9), 0.0), 1.0)
         return _ramp(progress, self.warmup) * (self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * done)))
 
@@ -51,6 +55,7 @@ class Step:
     gamma: float = 0.1
 
     def __call__(self, progress: float) -> float:
+        """The factor."""
         return self.gamma ** int(min(progress, 1.0 - 1e-9) / self.every)
 
 

@@ -1,4 +1,4 @@
-"""TensorBoard: the same keys as everywhere, with images seen as the step; event files in the run folder's tensorboard/."""
+"""TensorBoard: the same keys as everywhere, images seen as the step; event files in the run folder's tensorboard/."""
 
 from collections.abc import Mapping
 from pathlib import Path

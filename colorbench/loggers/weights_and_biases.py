@@ -29,7 +29,9 @@ class WeightsAndBiases:
         try:
             import wandb
         except ImportError as error:
-            raise UserError("logger=wandb: the package is not installed; pip install wandb, or drop logger=wandb") from error
+            raise UserError(
+                "logger=wandb: the package is not installed; pip install wandb, or drop logger=wandb"
+            ) from error
         self.wandb = wandb
         self.project, self.entity, self.group, self.tags, self.artifacts = project, entity, group, tags, artifacts
         self.mode = mode if mode != "auto" else os.environ.get("WANDB_MODE") or ("online" if _has_key() else "offline")

@@ -11,7 +11,9 @@ from colorbench.errors import UserError
 
 
 def save(folder, images, links=("last",), keep=False, value=1.0):
-    Checkpoints(folder).save(images, {"w": torch.full((3,), value)}, {"w": torch.zeros(3)}, {"images": images}, links, keep)
+    Checkpoints(folder).save(
+        images, {"w": torch.full((3,), value)}, {"w": torch.zeros(3)}, {"images": images}, links, keep
+    )
 
 
 def test_a_resumed_run_ends_with_the_same_weights_averages_and_optimizer_states(tmp_path):

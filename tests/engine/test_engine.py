@@ -80,7 +80,9 @@ def test_a_phase_freezes_groups_changes_weights_and_rates(tmp_path):
     assert not torch.equal(frozen[4][1], g0.weight)
     assert torch.equal(frozen[4][1], frozen[9][1])
     assert [row["train/phase"] for _, row in memory.rows if "train/phase" in row] == [0.0] * 5 + [1.0] * 5
-    assert [row["train/lr_discriminator"] > 0 for _, row in memory.rows if "train/phase" in row] == [False] * 5 + [True] * 5
+    assert [row["train/lr_discriminator"] > 0 for _, row in memory.rows if "train/phase" in row] == [False] * 5 + [
+        True
+    ] * 5
 
 
 @pytest.mark.parametrize(

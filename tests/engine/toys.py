@@ -18,7 +18,16 @@ SETTINGS = Settings(
     accumulate=1, channels_last=False, log_every="50%", validate_every="50%", keep_every=None, checkpoint_seconds=1e9,
     patience=None, max_bad_steps=3,
 )  # fmt: skip
-SGD = {"optimizer": "sgd", "momentum": 0.0, "lr": 0.1, "weight_decay": 0.0, "clip": None, "groups": {}, "decay": None, "ema": 0.0}
+SGD = {
+    "optimizer": "sgd",
+    "momentum": 0.0,
+    "lr": 0.1,
+    "weight_decay": 0.0,
+    "clip": None,
+    "groups": {},
+    "decay": None,
+    "ema": 0.0,
+}
 
 
 class Line(Family):

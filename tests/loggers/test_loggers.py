@@ -32,7 +32,11 @@ def test_the_journal_writes_every_number_twice_and_forgets_what_lies_beyond_a_ch
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"images_seen": 40, "tra')  # cut by a kill
     Journal(tmp_path, images=20).log(30, {"train/loss": 7.0})
-    assert [(r["images_seen"], r["train/loss"]) for r in read_jsonl(tmp_path / "metrics.jsonl")] == [(10, 0.1), (20, 0.05), (30, 7.0)]
+    assert [(r["images_seen"], r["train/loss"]) for r in read_jsonl(tmp_path / "metrics.jsonl")] == [
+        (10, 0.1),
+        (20, 0.05),
+        (30, 7.0),
+    ]
     assert (tmp_path / "metrics.csv").read_text().split() == [
         "images_seen,key,value", "10,train/loss,0.1", "20,train/loss,0.05", "30,train/loss,7.0",
     ]  # fmt: skip
@@ -73,7 +77,9 @@ def history(records) -> list[dict]:
     rows = []
     for record in records:
         if record.WhichOneof("record_type") == "history":
-            rows.append({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item})
+            rows.append(
+                {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+            )
     return rows
 
 

@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def only(outputs: Path) -> Path:
-    runs = [p for p in outputs.rglob("status.json")]
+    runs = list(outputs.rglob("status.json"))
     assert len(runs) == 1
     return runs[0].parent
 
@@ -24,8 +24,8 @@ def test_a_run_leaves_everything_that_its_number_needs_and_is_skipped_the_second
     assert "(gray)" in first.stdout
     assert "picture.png" in first.stdout
     run = only(tmp_path / "outputs")
-    for name in ("config.yaml", "overrides.txt", "env.json", "metrics.jsonl", "metrics.csv", "curves.png", "picture.png",
-                 "checkpoints/last/weights.safetensors", "checkpoints/best/ema.safetensors", "previews"):  # fmt: skip
+    for name in ("config.yaml", "overrides.txt", "env.json", "metrics.jsonl", "metrics.csv", "curves.png",
+                 "picture.png", "checkpoints/last/weights.safetensors", "checkpoints/best/ema.safetensors", "previews"):  # fmt: skip
         assert (run / name).exists(), name
     assert list(run.glob("eval/*/rows.csv"))
     status = json.loads((run / "status.json").read_text())
@@ -51,7 +51,9 @@ def test_a_run_can_start_from_the_weights_of_another_and_refuses_those_of_anothe
     first = only(tmp_path / "outputs")
     warm = cli(*overrides("evaluate=false", f"init_from={first}", "optim.lr=0", "optim.groups.discriminator.lr=0"))
     assert warm.returncode == 0, warm.stderr
-    other = cli(*overrides("evaluate=false", f"init_from={first}", "model.generator.width=16", "model.generator.max_width=16"))
+    other = cli(
+        *overrides("evaluate=false", f"init_from={first}", "model.generator.width=16", "model.generator.max_width=16")
+    )
     assert other.returncode == 2
     assert "a checkpoint of another model" in other.stderr
     assert "Traceback" not in other.stderr
