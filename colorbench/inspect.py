@@ -134,6 +134,7 @@ def draw(found: Anatomy, file: Path, title: str) -> Path:
         axes.hist(layer.weights.float().flatten().cpu().numpy(), bins=80, color="#cc6677")
         axes.set_title(f"{layer.name}\n{layer.parameters:,}", fontsize=7)
         axes.set_yscale("log")
+        axes.set_ylim(bottom=0.8)
         axes.tick_params(labelsize=6)
     for axes in below.axes[len(found.layers):]:
         axes.axis("off")
