@@ -1,7 +1,7 @@
 """Sweeps: what a folder of runs holds, and what became of each. ``python -m colorbench.sweeps status outputs``
 
-There is no sweep file: every cell is a run folder named by its configuration's hash, with a status of its own. Typing the
-same multirun line again skips what is finished, resumes what was cut and retries what failed. This verb only looks
+There is no sweep file: every cell is a run folder named by its configuration's hash, with a status of its own. Typing
+the same multirun line again skips what is finished, resumes what was cut and retries what failed. This verb only looks
 (``status``, ``failed``) and tidies (``clean`` deletes the folders of runs that never reached a checkpoint).
 """
 

@@ -3,7 +3,9 @@
 The same configuration finds the same folder: finished runs are skipped, cut ones go on where they stopped.
 """
 
+import errno
 import gc
+import json
 import os
 import shutil
 import time
@@ -64,11 +66,16 @@ def train(
     name = f"{model}-{configuration.digest(identity)}"
     folder = RunFolder(Path(config["output"]) / experiment / name)
     if not ranks.first:  # the first rank owns the disk
-        return _fit(config, model, folder, data, identity, ranks, device, precision)
+        if ranks.broadcast(None):
+            return Result(folder.path, True, None)
+        return _fit(config, model, folder, data, ranks, device, precision)
     with folder:
         if config["force"]:
             _empty(folder.path)
-        if folder.status.get("state") == "finished":
+        _same_run(folder, identity)
+        finished = folder.status.get("state") == "finished"
+        ranks.broadcast(finished)
+        if finished:
             print(f"{folder.path}: finished before, skipped (force=true runs it again)")
             if config["evaluate"]:  # another protocol may be asked for; the same one is read from disk
                 _evaluate(folder, config, device)
@@ -79,9 +86,13 @@ def train(
         folder.write_json("env.json", describe(device, precision))
         folder.set_status("running", error=None, pid=os.getpid())
         try:
-            return _fit(config, model, folder, data, identity, ranks, device, precision)
+            return _fit(config, model, folder, data, ranks, device, precision)
         except Interrupted as stop:
             folder.set_status("interrupted", error=str(stop))
+            raise
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise UserError(f"{folder.path}: the disk is full; free space and run again, it goes on") from error
             raise
         except Exception as error:
             folder.write_text("traceback.txt", traceback.format_exc())
@@ -90,9 +101,14 @@ def train(
 
 
 def _fit(
-    config: Mapping[str, Any], model: str, folder: RunFolder, data: DataSet, identity: Mapping[str, Any],
-    ranks: Ranks, device: torch.device, precision: str,
-) -> Result:  # fmt: skip
+    config: Mapping[str, Any],
+    model: str,
+    folder: RunFolder,
+    data: DataSet,
+    ranks: Ranks,
+    device: torch.device,
+    precision: str,
+) -> Result:
     progress = Progress(model, quiet=not ranks.first)
     with _clean_state(config["deterministic"]):
         family = _family(config, device)
@@ -147,6 +163,21 @@ def _fit(
         return Result(folder.path, False, outcome.best)
 
 
+def _same_run(folder: RunFolder, identity: Mapping[str, Any]) -> None:
+    """The folder's name says what it holds; refuse to resume when its own record says otherwise."""
+    file = folder.path / "identity.json"
+    if not file.exists():
+        return
+    before = dict(configuration.flatten(json.loads(file.read_text())))
+    now = dict(configuration.flatten(json.loads(json.dumps(identity))))
+    for key in sorted({*before, *now}):
+        if before.get(key) != now.get(key):
+            raise UserError(
+                f"{file}: this folder holds a run with {key}={before.get(key)!r}, not {now.get(key)!r}; "
+                "move the folder away, or run with force=true"
+            )
+
+
 def _family(config: Mapping[str, Any], device: torch.device) -> Family:
     torch.manual_seed(config["seed"])
     return build("family", config["model"], "model").to(device)
@@ -167,7 +198,8 @@ def _monitor(
     return Monitor(
         pictures=data.val.take(options["images"]), batch_size=config["batch_size"], device=device, seed=config["seed"],
         best=options["best"], alarms=options["alarms"], alarms_from=options["alarms_from"],
-        previews=options["previews"], folder=folder.path / "previews", draw=draw_columns, warn=progress.note, show=journal.picture,
+        previews=options["previews"], folder=folder.path / "previews", draw=draw_columns,
+        warn=progress.note, show=journal.picture,
     )  # fmt: skip
 
 

@@ -186,9 +186,11 @@ class Engine:
                 elif keep or time.monotonic() - saved > self.settings.checkpoint_seconds:
                     self._save(("last",), keep)
                     saved = time.monotonic()
-                if stopped:
+                if self.ranks.any(bool(stopped)):
                     self._save(("last",))
-                    raise Interrupted(f"stopped by {stopped[0]} at {self.clock.images:,} images")
+                    raise Interrupted(
+                        f"stopped by {stopped[0] if stopped else 'a signal'} at {self.clock.images:,} images"
+                    )
         return Outcome(self.clock, reason, self.best, self.waiting)
 
     def _step(self, batch: Batch, phase: Phase, sums: "Sums") -> None:

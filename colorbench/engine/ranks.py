@@ -46,6 +46,14 @@ class Ranks:
         for t, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             t.copy_(part.view_as(t))
 
+    def any(self, flag: bool) -> bool:
+        """Is it true on any rank? (All must stop at the same step.)"""
+        if self.count == 1:
+            return flag
+        votes = torch.tensor([float(flag)])
+        dist.all_reduce(votes, dist.ReduceOp.MAX)
+        return bool(votes.item())
+
     def broadcast(self, value: object) -> object:
         """The first rank's value, on all ranks."""
         if self.count == 1:

@@ -1,7 +1,7 @@
-"""One run in a process of its own, for tests that kill it; imported by name, so that a fork server can preload it."""
+"""Runs in processes of their own; imported by name, so that a fork server or a spawned process finds them."""
 
-import json
-import sys
+import os
+from pathlib import Path
 
 from colorbench.config import compose
 from colorbench.train import train
@@ -16,5 +16,28 @@ def run(overrides: list[str]) -> None:
     train(config, model="unetgan", experiment="default", overrides=overrides)
 
 
-if __name__ == "__main__":
-    run(json.loads(sys.argv[1]))
+def share(rank: int, port: int, folder: str) -> None:
+    """Train a toy on this rank's half of every batch, and leave its weights in a file."""
+    import torch
+    from toys import Line, batches, engine, weights
+
+    from colorbench.batch import Batch
+    from colorbench.engine.ranks import Ranks
+
+    os.environ.update(
+        WORLD_SIZE="2", RANK=str(rank), LOCAL_RANK=str(rank), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
+    )
+    torch.set_num_threads(1)
+    ranks = Ranks.join()
+
+    def half(start):
+        for batch in batches()(start):
+            parts = batch.split(4)
+            yield Batch(parts[rank].L, parts[rank].ab, parts[rank].ids, parts[rank].visits)
+
+    torch.manual_seed(0)
+    family = Line()
+    family.weights = {"distance": 1.0, "noise": 1.0}
+    engine(family, Path(folder) / "run", batches=half, ranks=ranks).fit()
+    torch.save(weights(family), Path(folder) / f"rank{rank}.pt")
+    ranks.leave()

@@ -24,8 +24,10 @@ def test_a_run_leaves_everything_that_its_number_needs_and_is_skipped_the_second
     assert "(gray)" in first.stdout
     assert "picture.png" in first.stdout
     run = only(tmp_path / "outputs")
-    for name in ("config.yaml", "overrides.txt", "env.json", "metrics.jsonl", "metrics.csv", "curves.png",
-                 "picture.png", "checkpoints/last/weights.safetensors", "checkpoints/best/ema.safetensors", "previews"):  # fmt: skip
+    for name in (
+        "config.yaml", "overrides.txt", "env.json", "metrics.jsonl", "metrics.csv", "curves.png", "picture.png",
+        "checkpoints/last/weights.safetensors", "checkpoints/best/ema.safetensors", "previews",
+    ):  # fmt: skip
         assert (run / name).exists(), name
     assert list(run.glob("eval/*/rows.csv"))
     status = json.loads((run / "status.json").read_text())

@@ -1,0 +1,65 @@
+import json
+
+import pytest
+import yaml
+
+from colorbench import sweeps
+
+
+def cell(root, model, seed, state, checkpoint=False, **facts):
+    folder = root / "study" / f"{model}-{seed}"
+    folder.mkdir(parents=True)
+    config = {"run": {"model": model}, "seed": seed, "model": {"family": model}, "output": str(root)}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "status.json").write_text(json.dumps({"state": state, **facts}))
+    if checkpoint:
+        (folder / "checkpoints" / "last").mkdir(parents=True)
+    return folder
+
+
+def test_status_shows_the_axes_and_counts_the_states(tmp_path, capsys):
+    cell(tmp_path, "unet", 0, "finished", images_seen=1200)
+    cell(tmp_path, "unet", 1, "running")
+    cell(tmp_path, "gan", 0, "failed", error="UserError: boom")
+    assert sweeps.main(["status", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split() == ["state", "images", "model", "seed", "folder"]
+    assert "1 cut, 1 failed, 1 finished" in out
+    assert "1,200" in out
+
+
+def test_a_run_whose_process_lives_is_running(tmp_path):
+    from colorbench.engine.folder import RunFolder
+
+    folder = cell(tmp_path, "unet", 0, "running")
+    with RunFolder(folder):
+        assert [c.state for c in sweeps.cells(tmp_path)] == ["running"]
+    assert [c.state for c in sweeps.cells(tmp_path)] == ["cut"]
+
+
+def test_failed_names_the_error_and_clean_deletes_only_what_cannot_be_resumed(tmp_path, capsys):
+    lost = cell(tmp_path, "gan", 0, "failed", error="UserError: boom")
+    kept = [cell(tmp_path, "gan", 1, "failed", checkpoint=True), cell(tmp_path, "unet", 0, "finished")]
+    assert sweeps.main(["failed", str(tmp_path)]) == 1
+    assert "UserError: boom" in capsys.readouterr().out
+    assert sweeps.main(["clean", str(tmp_path)]) == 0
+    assert not lost.exists()
+    assert all(folder.exists() for folder in kept)
+
+
+def test_a_folder_without_runs_is_a_clear_line(tmp_path, capsys):
+    assert sweeps.main(["status", str(tmp_path)]) == 2
+    assert "no runs here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changed", ["seed", "pictures"])
+def test_a_folder_that_holds_another_run_is_not_resumed(tmp_path, changed):
+    from colorbench.engine.folder import RunFolder
+    from colorbench.errors import UserError
+    from colorbench.train import _same_run
+
+    identity = {"seed": 0, "pictures": "abc"}
+    RunFolder(tmp_path).write_json("identity.json", identity)
+    _same_run(RunFolder(tmp_path), identity)
+    with pytest.raises(UserError, match=f"holds a run with {changed}"):
+        _same_run(RunFolder(tmp_path), {**identity, changed: "other"})
