@@ -165,6 +165,7 @@ class Judge:
         self.scores: dict[str, list[Any]] = {}
         self.over_draws: dict[str, list[Any]] = {}
         self.seen = 0
+        self.hues: dict[str, Any] = {"hat": 0.0, "true": 0.0}
         self.sets = [metric.fresh() for metric in plan.suite.set_metrics if not metric.unavailable(plan.protocol.size)]
 
     def add(self, true: "Bytes", pictures: "list[Bytes]", raws: list[Any]) -> None:
@@ -172,6 +173,7 @@ class Judge:
         import torch
 
         from colorbench.metrics.draws import score_draws
+        from colorbench.metrics.hue import hue_histogram
         from colorbench.metrics.metric import Pair
 
         pairs = [Pair(hat, true, raw) for hat, raw in zip(pictures, raws, strict=True)]
@@ -182,6 +184,8 @@ class Judge:
             self.over_draws.setdefault(name, []).append(values.double().cpu())
         for accumulator in self.sets:
             accumulator.add(pairs[0])
+        self.hues["hat"] += sum(hue_histogram(pair.lab_hat) for pair in pairs) / len(pairs)
+        self.hues["true"] += hue_histogram(pairs[0].lab)
         self._keep(true, pictures)
         self.seen += len(true)
 
@@ -196,7 +200,7 @@ class Judge:
             raise ValueError(f"{record['name']}: {self.seen} pictures were judged, the protocol has {protocol.images}")
         scores = {name: torch.cat(parts).numpy() for name, parts in self.scores.items()}
         over = {name: torch.cat(parts).numpy() for name, parts in self.over_draws.items()}
-        sets: dict[str, Any] = {}
+        sets: dict[str, Any] = {"hue": {name: (h / self.seen).tolist() for name, h in self.hues.items()}}
         for accumulator in self.sets:
             sets |= accumulator.close()
         done = rows.Evaluation(protocol, dict(record), list(self.plan.pictures.names), scores, over, sets)

@@ -215,7 +215,8 @@ def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequ
     present += list(dict.fromkeys(n for e in evaluations for n in e.sets if _is_number(n)))
     known = present + [name for name in protocol.unavailable if name not in present]
     if list(metrics) == ["all"]:
-        return [name for name in known if not name.startswith(("rank_", "spread2", "error2"))]
+        shown = [name for name in known if not name.startswith(("rank_", "spread2", "error2"))]
+        return sorted(shown, key=lambda n: next((i for i, head in enumerate(HEADLINE) if _is(n, head)), len(HEADLINE)))
     chosen = []
     for wanted in metrics or HEADLINE:
         matches = [wanted] if wanted in known else [n for n in known if wanted == "lpips" and n.startswith("lpips")]
@@ -228,6 +229,10 @@ def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequ
             raise UserError(f"--metrics {wanted}: no such column{suggest(wanted, known)}")
         chosen += matches
     return chosen
+
+
+def _is(name: str, head: str) -> bool:
+    return name == head or (head in ("lpips", "kid", "fid") and name.startswith(head))
 
 
 def _is_number(name: str) -> bool:

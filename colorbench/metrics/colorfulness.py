@@ -21,7 +21,7 @@ from colorbench.registry import register
 
 def colorfulness(pixels: Bytes, *, absolute: bool = False) -> PerImage:
     """[b] M3 of 8-bit RGB pictures; 0 for gray. ``absolute`` is the literature's |rg|, |yb| variant."""
-    red, green, blue = pixels.double().unbind(1)
+    red, green, blue = pixels.float().unbind(1)  # sums of integers: float32 holds the moments to 1e-6
     rg, yb = red - green, (red + green) / 2 - blue
     if absolute:
         rg, yb = rg.abs(), yb.abs()
@@ -32,6 +32,11 @@ def colorfulness(pixels: Bytes, *, absolute: bool = False) -> PerImage:
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
     return x.mean(dim=(1, 2)), x.var(dim=(1, 2), correction=0)
+
+
+def _of_pair(pair: Pair, of: str, absolute: bool) -> PerImage:
+    name = f"colorfulness {of} {absolute}"
+    return pair.view(name, lambda p: colorfulness(p.hat if of == "hat" else p.true, absolute=absolute))
 
 
 @register("metric", "colorfulness")
@@ -54,7 +59,7 @@ class Colorfulness(Metric):
 
     def score(self, pair: Pair) -> PerImage:
         """[b]; see the module."""
-        return colorfulness(getattr(pair, self.of), absolute=self.absolute)
+        return _of_pair(pair, self.of, self.absolute)
 
 
 @register("metric", "delta_colorfulness")
@@ -72,7 +77,7 @@ class DeltaColorfulness(Metric):
 
     def score(self, pair: Pair) -> PerImage:
         """[b]; see the module."""
-        hat, true = (colorfulness(pixels, absolute=self.absolute) for pixels in (pair.hat, pair.true))
+        hat, true = (_of_pair(pair, of, self.absolute) for of in ("hat", "true"))
         return (hat - true).abs()
 
 

@@ -18,7 +18,7 @@ from colorbench.metrics.metric import Metric, Pair
 from colorbench.registry import register
 
 _25_7 = 25.0**7
-_HALF_TURN = math.pi + 2e-6  # opposite hues are a tie that float32 must not break
+_TURN = (1 - 1e-6) / (2 * math.pi)  # opposite hues are a tie that float32 must not break
 
 
 def delta_e_76(lab_hat: Lab, lab: Lab) -> Tensor:
@@ -27,30 +27,35 @@ def delta_e_76(lab_hat: Lab, lab: Lab) -> Tensor:
 
 
 def delta_e_2000(lab_hat: Lab, lab: Lab) -> Tensor:
-    """[b h w] CIEDE2000. In the precision of the input; not meant as a loss (its slope at gray is not finite)."""
+    """[b h w] CIEDE2000. In the precision of the input; not meant as a loss (its slope at gray is not finite).
+
+    Written without a branch: turns of hue are counted by rounding, which processors do many times faster than they
+    choose. Where one color is gray dH is 0 whatever the hues are.
+    """
     L1, a1, b1 = lab.unbind(1)
     L2, a2, b2 = lab_hat.unbind(1)
-    C_mean7 = _pow7((torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2)
+    C_mean7 = _pow7((_length(a1, b1) + _length(a2, b2)) / 2)
     stretch = 1.5 - 0.5 * torch.sqrt(C_mean7 / (C_mean7 + _25_7))  # 1 + G
     a1, a2 = a1 * stretch, a2 * stretch
-    C1, C2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
-    h1, h2 = _hue(a1, b1), _hue(a2, b2)
-    chromatic = (C1 * C2) > 0
+    C1, C2 = _length(a1, b1), _length(a2, b2)
+    h1, h2 = (_positive(torch.atan2(b, a)) for a, b in ((a1, b1), (a2, b2)))
 
-    dL, dC = L2 - L1, C2 - C1
-    dh = torch.where(chromatic, _wrap(h2 - h1), torch.zeros_like(h1))
-    dH = 2 * torch.sqrt(C1 * C2) * torch.sin(dh / 2)
+    dL, dC, dh = L2 - L1, C2 - C1, h2 - h1
+    turns = torch.round(dh * _TURN)  # -1, 0 or 1: beyond 180 degrees the other way round is shorter
+    dH = 2 * torch.sqrt(C1 * C2) * torch.sin((dh - 2 * math.pi * turns) / 2)
 
     L_mean, C_mean = (L1 + L2) / 2, (C1 + C2) / 2
-    h_sum, apart = h1 + h2, (h1 - h2).abs() > _HALF_TURN  # equation 14: the mean of hues runs over the shorter arc
-    over = torch.where(h_sum < 2 * math.pi, h_sum + 2 * math.pi, h_sum - 2 * math.pi)
-    h_mean = torch.where(chromatic, torch.where(apart, over, h_sum) / 2, h_sum)
+    h_mean = _positive((h1 + h2) / 2 + math.pi * turns.abs())  # equation 14: over the shorter arc
+    cos1, sin1 = torch.cos(h_mean), torch.sin(h_mean)  # and the multiples of the hue from them
+    cos2, sin2 = 2 * cos1 * cos1 - 1, 2 * sin1 * cos1
+    cos3, sin3 = cos2 * cos1 - sin2 * sin1, sin2 * cos1 + cos2 * sin1
+    cos4, sin4 = 2 * cos2 * cos2 - 1, 2 * sin2 * cos2
     T = (
         1
-        - 0.17 * torch.cos(h_mean - math.radians(30))
-        + 0.24 * torch.cos(2 * h_mean)
-        + 0.32 * torch.cos(3 * h_mean + math.radians(6))
-        - 0.20 * torch.cos(4 * h_mean - math.radians(63))
+        - 0.17 * _turned(cos1, sin1, 30)
+        + 0.24 * cos2
+        + 0.32 * _turned(cos3, sin3, -6)
+        - 0.20 * _turned(cos4, sin4, 63)
     )
     from_blue = (h_mean - math.radians(275)) / math.radians(25)
     d_theta = math.radians(30) * torch.exp(-from_blue.square())
@@ -62,16 +67,18 @@ def delta_e_2000(lab_hat: Lab, lab: Lab) -> Tensor:
     return torch.sqrt((dL * dL + dC * dC + dH * dH + R_T * dC * dH).clamp_min(0.0))
 
 
-def _hue(a: Tensor, b: Tensor) -> Tensor:
-    """In [0, 2 pi)."""
-    h = torch.atan2(b, a)
-    return torch.where(h < 0, h + 2 * math.pi, h)
+def _turned(cos: Tensor, sin: Tensor, degrees: float) -> Tensor:
+    """cos(angle - degrees)."""
+    return cos * math.cos(math.radians(degrees)) + sin * math.sin(math.radians(degrees))
 
 
-def _wrap(angle: Tensor) -> Tensor:
-    """To [-pi, pi]; a difference of exactly 180 degrees keeps its sign (equation 10)."""
-    angle = torch.where(angle > _HALF_TURN, angle - 2 * math.pi, angle)
-    return torch.where(angle < -_HALF_TURN, angle + 2 * math.pi, angle)
+def _positive(angle: Tensor) -> Tensor:
+    """To [0, 2 pi)."""
+    return angle - 2 * math.pi * torch.floor(angle / (2 * math.pi))
+
+
+def _length(a: Tensor, b: Tensor) -> Tensor:
+    return torch.sqrt(a * a + b * b)
 
 
 def _pow7(x: Tensor) -> Tensor:
@@ -106,7 +113,7 @@ class CIEDE2000(Metric):
 
     def score(self, pair: Pair) -> PerImage:
         """[b]; see the module."""
-        return delta_e_2000(pair.lab_hat, pair.lab).mean(dim=(1, 2))
+        return pair.view("delta_e_2000", lambda p: delta_e_2000(p.lab_hat, p.lab)).mean(dim=(1, 2))
 
 
 @register("metric", "ab_l1")

@@ -40,7 +40,8 @@ class EdgeLeak(Metric):
 
     def score(self, pair: Pair) -> PerImage:
         """[b]; see the module."""
-        difference, band = delta_e_2000(pair.lab_hat, pair.lab), edge_band(pair.lab[:, 0]).float()
+        difference = pair.view("delta_e_2000", lambda p: delta_e_2000(p.lab_hat, p.lab))
+        band = edge_band(pair.lab[:, 0]).float()
         inside, outside = band.sum((1, 2)), (1 - band).sum((1, 2))
         leak = (difference * band).sum((1, 2)) / inside.clamp_min(1)
         rest = (difference * (1 - band)).sum((1, 2)) / outside.clamp_min(1)

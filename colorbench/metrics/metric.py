@@ -11,7 +11,7 @@ way out against the range that the metric declares. A metric that cannot be comp
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -66,6 +66,21 @@ class Pair:
     def lab(self) -> Lab:
         """CIELAB units."""
         return color.bytes_to_lab(self.true)
+
+    def view(self, name: str, make: Callable[["Pair"], Tensor]) -> Tensor:
+        """Something that several metrics need, made once."""
+        if name not in self._views:
+            self._views[name] = make(self)
+        return self._views[name]
+
+    @cached_property
+    def _views(self) -> dict[str, Tensor]:
+        return {}
+
+    def split(self, size: int) -> list["Pair"]:
+        """Pairs of at most ``size`` pictures."""
+        raws = [None] * len(self) if self.raw is None else list(zip(*(t.split(size) for t in self.raw), strict=True))
+        return [Pair(h, t, raw) for h, t, raw in zip(self.hat.split(size), self.true.split(size), raws, strict=False)]
 
     def __len__(self) -> int:
         """How many pictures."""

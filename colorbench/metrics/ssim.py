@@ -50,21 +50,32 @@ def _ssim_maps(x_hat: Tensor, x: Tensor, data_range: float) -> tuple[Tensor, Ten
     if min(x.shape[-2:]) < 2 * RADIUS + 1:
         raise ValueError(f"SSIM's window needs sides of at least {2 * RADIUS + 1} px, got {list(x.shape[-2:])}")
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    moments = torch.stack([x_hat, x, x_hat * x_hat, x * x, x_hat * x])
-    m_hat, m, second_hat, second, cross = _blur(moments).unbind(0)
-    var_hat, var, cov = second_hat - m_hat * m_hat, second - m * m, cross - m_hat * m
-    contrast = (2 * cov + c2) / (var_hat + var + c2)
-    return (2 * m_hat * m + c1) / (m_hat * m_hat + m * m + c1) * contrast, contrast
+    second, cross = x_hat * x_hat + x * x, x_hat * x  # only the sum of the variances is needed
+    m_hat, m, second, cross = (_blur(moment) for moment in (x_hat, x, second, cross))
+    squares, product = m_hat * m_hat + m * m, m_hat * m
+    contrast = (2 * (cross - product) + c2) / (second - squares + c2)
+    full = (2 * product + c1) / (squares + c1) * contrast
+    fits = x.shape[-1] - 2 * RADIUS
+    return full[..., :fits], contrast[..., :fits]
 
 
 def _blur(x: Tensor) -> Tensor:
-    """Gaussian window over the last two axes, separable, only where it fits ('valid')."""
-    offsets = torch.arange(-RADIUS, RADIUS + 1, device=x.device, dtype=torch.float64)
+    """Gaussian window, separable: [b c h w] -> [b c h-10 w]. The last 10 columns are no windows and mean nothing: both
+    passes run along the flattened picture, which is contiguous, and reach around its right border."""
+    offsets = torch.arange(-RADIUS, RADIUS + 1, dtype=torch.float64)
     window = torch.exp(-0.5 * (offsets / 1.5) ** 2)
     taps = (window / window.sum()).tolist()
-    h, w = x.shape[-2:]
-    rows = sum(tap * x[..., i : h - 2 * RADIUS + i, :] for i, tap in enumerate(taps))
-    return sum(tap * rows[..., i : w - 2 * RADIUS + i] for i, tap in enumerate(taps))
+    b, c, h, w = x.shape
+    flat = x.reshape(b * c, h * w)
+    length = (h - 2 * RADIUS) * w
+    rows = flat[:, :length] * taps[0]
+    for i in range(1, len(taps)):
+        rows.add_(flat[:, i * w : i * w + length], alpha=taps[i])
+    columns = torch.zeros_like(rows)
+    inner = columns[:, : length - 2 * RADIUS]
+    for i, tap in enumerate(taps):
+        inner.add_(rows[:, i : i + length - 2 * RADIUS], alpha=tap)
+    return columns.view(b, c, h - 2 * RADIUS, w)
 
 
 @register("metric", "ssim")
@@ -79,7 +90,8 @@ class SSIM(Metric):
 
     def score(self, pair: Pair) -> PerImage:
         """[b]; see the module."""
-        return ssim(pair.rgb_hat, pair.rgb, data_range=1.0)
+        channels = zip(pair.rgb_hat.split(1, dim=1), pair.rgb.split(1, dim=1), strict=True)
+        return torch.stack([ssim(hat, true, data_range=1.0) for hat, true in channels]).mean(0)
 
     def unavailable(self, size: int) -> str:
         """Why not, or empty."""

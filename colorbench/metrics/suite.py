@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from colorbench import registry
 from colorbench.arrays import PerImage
 from colorbench.errors import UserError
@@ -15,6 +18,7 @@ from colorbench.metrics.frechet import SetMetric
 from colorbench.metrics.literature import DDCOLOR
 from colorbench.metrics.metric import Metric, Pair
 
+_CACHED_PIXELS = 2**16
 COMPAT: Mapping[str, Mapping[str, Any]] = {"none": {}, "ddcolor": DDCOLOR}
 """Conventions of the literature that can be added."""
 
@@ -65,5 +69,11 @@ class Suite:
     def score(self, pair: Pair) -> dict[str, PerImage]:
         """{column: [b]} of every metric that can be computed."""
         missing = self.unavailable(pair.hat.shape[-1])
-        able = (m for m in self.metrics if m.name not in missing and not (m.needs_raw and pair.raw is None))
-        return {metric.name: metric(pair) for metric in able}
+        able = [m for m in self.metrics if m.name not in missing and not (m.needs_raw and pair.raw is None)]
+        parts = [{metric.name: metric(part) for metric in able} for part in pair.split(piece(pair.hat))]
+        return {metric.name: torch.cat([part[metric.name] for part in parts]) for metric in able}
+
+
+def piece(pixels: Tensor) -> int:
+    """How many pictures to work on at once: on a processor, what its cache holds; on a GPU, all."""
+    return max(1, _CACHED_PIXELS // pixels[0, 0].numel()) if pixels.device.type == "cpu" else len(pixels)
