@@ -143,11 +143,8 @@ def _wants_tuple(hint: Any) -> bool:
 
 
 def _words(hint: Any) -> str:
-    return (
-        getattr(hint, "__name__", None)
-        if inspect.isclass(hint) and not get_args(hint)
-        else str(hint).replace("typing.", "")
-    )
+    plain = inspect.isclass(hint) and not get_args(hint)
+    return hint.__name__ if plain else str(hint).replace("typing.", "")
 
 
 @cache

@@ -42,7 +42,10 @@ from colorbench.noise import Noise
 class Monitor(Protocol):
     """What looks at the pictures while the engine trains; it returns numbers like ``val/psnr``."""
 
-    best: str
+    @property
+    def best(self) -> str:
+        """The key of the number that chooses the checkpoint ``best`` (lower is better)."""
+        ...
 
     def __call__(self, family: Family, images: int, progress: float) -> Mapping[str, float]:
         """Look at this moment's pictures; progress in [0, 1]."""

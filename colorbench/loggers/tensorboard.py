@@ -17,13 +17,14 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise UserError("logger=tensorboard: pip install 'colorbench[tensorboard]', or drop it") from error
-        self.make, self.writer = SummaryWriter, None
+        self.make: Any = SummaryWriter
+        self.writer: Any = None
 
     def start(self, *, name: str, model: str, group: str, folder: Path, config: Mapping[str, Any]) -> None:
         """Event files of a resumed run lie beside the first ones; TensorBoard joins them."""
         import yaml
 
-        self.writer: Any = self.make(str(folder / "tensorboard"))
+        self.writer = self.make(str(folder / "tensorboard"))
         self.writer.add_text("config", f"```\n{yaml.safe_dump(dict(config))}\n```")
 
     def log(self, images: int, values: Mapping[str, float]) -> None:

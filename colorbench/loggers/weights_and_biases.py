@@ -32,7 +32,7 @@ class WeightsAndBiases:
             raise UserError(
                 "logger=wandb: the package is not installed; pip install wandb, or drop logger=wandb"
             ) from error
-        self.wandb = wandb
+        self.wandb: Any = wandb
         self.project, self.entity, self.group, self.tags, self.artifacts = project, entity, group, tags, artifacts
         self.mode = mode if mode != "auto" else os.environ.get("WANDB_MODE") or ("online" if _has_key() else "offline")
         self.run: Any = None
@@ -63,8 +63,9 @@ class WeightsAndBiases:
         self.run.summary.update({k: v for k, v in summary.items() if isinstance(v, int | float | str | bool)})
         if rows is not None:
             with rows.open(newline="") as file:
-                header, *lines = list(csv.reader(file))
-            self.run.log({"evaluation/rows": self.wandb.Table(columns=header, data=lines)})
+                header, *lines = csv.reader(file)
+            data = [[name, *(float(value) for value in values)] for name, *values in lines]
+            self.run.log({"evaluation/rows": self.wandb.Table(columns=header, data=data)})
         if checkpoint is not None and self.artifacts:
             artifact = self.wandb.Artifact(f"{self.run.name}-checkpoint", type="model")
             artifact.add_dir(str(checkpoint))
