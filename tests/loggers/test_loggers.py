@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,7 @@ def test_weights_and_biases_is_offline_without_a_key_and_a_resumed_run_goes_on(t
     logger.log(10, {"val/psnr": 20.0})
     logger.picture(10, "val/previews", picture)
     logger.run.finish()
+    time.sleep(1.1)  # W&B names a session's folder by the second
     again = offline(tmp_path, monkeypatch)
     again.start(**start)
     again.log(20, {"val/psnr": 21.0})
