@@ -12,6 +12,8 @@ A prediction is a chroma only: the true L is joined to it, converted, clipped an
 :func:`to_bytes`.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -51,7 +53,7 @@ def lab_to_rgb(lab: Lab) -> Picture:
         relative = torch.where(f > _DELTA, f**3, 3 * _DELTA**2 * (f - 4.0 / 29.0))
         linear = _mix(_FROM_RELATIVE_XYZ, relative)
         safe = linear.clamp_min(0.0031308)  # where() must not meet an infinite slope on its unused side
-        return torch.where(linear > 0.0031308, 1.055 * safe ** (1 / 2.4) - 0.055, 12.92 * linear)
+        return torch.where(linear > 0.0031308, 1.055 * _power(safe, 1 / 2.4) - 0.055, 12.92 * linear)
 
 
 def split(lab: Lab) -> tuple[Luma, Chroma]:
@@ -66,29 +68,23 @@ def join(L: Luma, ab: Chroma) -> Lab:
 
 def encode(rgb: Picture) -> tuple[Luma, Chroma]:
     """What a network sees (L) and what it has to find (ab), of a picture in [0, 1]."""
-    return split(rgb_to_lab(rgb))
+    if rgb.requires_grad:
+        return split(rgb_to_lab(rgb))
+    return _in_pieces(rgb.float(), _linearize)
 
 
 def encode_bytes(pixels: Bytes) -> tuple[Luma, Chroma]:
     """What a network sees and what it has to find, of 8-bit pictures: the hot path of training.
 
-    The gamma curve is a table of its 256 values, and the cube root is exp(log(t) / 3) with its linear foot added as
-    min(t - t0, 0) / (3 d^2). On a CPU it works through pieces that stay in the processor's cache, small enough that
-    torch runs each in the calling thread: six times as fast on one core, and no threads that wait for each other.
+    The gamma curve is a table of its 256 values.
     """
-    b, _, h, w = pixels.shape
-    size, device = h * w, pixels.device
-    L, ab = torch.empty(b, 1, size, device=device), torch.empty(b, 2, size, device=device)
-    in_cache = 2**15 if torch.get_num_threads() == 1 else 2**15 // 3
-    most = in_cache if device.type == "cpu" else max(b * size, 1)
-    columns, step = max(min(size, most), 1), max(most // max(size, 1), 1)
-    table = _linearize(torch.arange(256, device=device) / 255.0)
-    with torch.no_grad(), torch.autocast(device.type, enabled=False):
-        for i in range(0, b, step):
-            for j in range(0, size, columns):
-                part = slice(i, i + step), slice(None), slice(j, j + columns)
-                _encode_part(pixels.reshape(b, 3, size)[part], table, L[part], ab[part])
-    return L.reshape(b, 1, h, w), ab.reshape(b, 2, h, w)
+    table = _linearize(torch.arange(256, device=pixels.device) / 255.0)
+
+    def look_up(part: Tensor) -> Tensor:
+        index = part.to(torch.int32, memory_format=torch.contiguous_format)
+        return table.index_select(0, index.view(-1)).view(part.shape)
+
+    return _in_pieces(pixels, look_up)
 
 
 def decode(L: Luma, ab: Chroma) -> Picture:
@@ -108,22 +104,48 @@ def from_bytes(pixels: Bytes) -> Picture:
 
 def _linearize(rgb: Tensor) -> Tensor:
     safe = rgb.clamp_min(0.04045)
-    return torch.where(rgb > 0.04045, ((safe + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    return torch.where(rgb > 0.04045, _power((safe + 0.055) / 1.055, 2.4), rgb / 12.92)
+
+
+def _power(x: Tensor, exponent: float) -> Tensor:
+    """x^exponent for x > 0: four times as fast as torch.pow on a CPU, and as exact as float32 needs here."""
+    return (x.log() * exponent).exp()
 
 
 def _linear_to_lab(linear: Tensor) -> Tensor:
     with torch.autocast(linear.device.type, enabled=False):
         relative = _mix(_TO_RELATIVE_XYZ, linear)
         safe = relative.clamp_min(_DELTA**3)
-        f = torch.where(relative > _DELTA**3, safe ** (1 / 3), relative / (3 * _DELTA**2) + 4.0 / 29.0)
+        f = torch.where(relative > _DELTA**3, _power(safe, 1 / 3), relative / (3 * _DELTA**2) + 4.0 / 29.0)
         fx, fy, fz = f.unbind(-3)
         return torch.stack([116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)], dim=-3)
 
 
-def _encode_part(pixels: Tensor, table: Tensor, L: Tensor, ab: Tensor) -> None:
-    """uint8 [n 3 k] into L [n 1 k] and ab [n 2 k], in as few passes over memory as torch allows."""
-    linear = table.index_select(0, pixels.to(torch.int32, memory_format=torch.contiguous_format).view(-1))
-    linear = linear.view(pixels.shape)
+def _in_pieces(pictures: Tensor, linearize: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """(L, ab) of pictures [b 3 h w] without a gradient.
+
+    On a CPU it works through pieces that stay in the processor's cache, small enough that torch runs each in the
+    calling thread: six times as fast on one core, and no threads that wait for each other.
+    """
+    b, _, h, w = pictures.shape
+    size, device = h * w, pictures.device
+    L, ab = torch.empty(b, 1, size, device=device), torch.empty(b, 2, size, device=device)
+    in_cache = 2**15 if torch.get_num_threads() == 1 else 2**15 // 3
+    most = in_cache if device.type == "cpu" else max(b * size, 1)
+    columns, step = max(min(size, most), 1), max(most // max(size, 1), 1)
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        for i in range(0, b, step):
+            for j in range(0, size, columns):
+                part = slice(i, i + step), slice(None), slice(j, j + columns)
+                _encode_part(linearize(pictures.reshape(b, 3, size)[part]), L[part], ab[part])
+    return L.reshape(b, 1, h, w), ab.reshape(b, 2, h, w)
+
+
+def _encode_part(linear: Tensor, L: Tensor, ab: Tensor) -> None:
+    """linear [n 3 k] (which it uses up) into L [n 1 k] and ab [n 2 k], in as few passes over memory as torch allows.
+
+    The cube root is exp(log(t) / 3), and its linear foot is added as min(t - t0, 0) / (3 d^2).
+    """
     f = torch.empty_like(linear)
     for channel, (r, g, b) in zip(f.unbind(1), _TO_RELATIVE_XYZ.tolist(), strict=True):
         torch.mul(linear[:, 0], r, out=channel)

@@ -47,8 +47,8 @@ class Standard:
         """8-bit pictures, some of them mirrored."""
         if not self.flip:
             return pixels
-        mirrored = (noise.uniform("flip") < self.flip)[:, None, None, None]
-        return torch.where(mirrored, pixels.flip(-1), pixels)
+        mirrored = (noise.uniform("flip") < self.flip).nonzero()[:, 0]
+        return pixels.index_copy(0, mirrored, pixels[mirrored].flip(-1))
 
     def __call__(self, pixels: Bytes, noise: Noise) -> Picture:
         """Pictures in [0, 1] after everything that is switched on."""
@@ -72,28 +72,28 @@ class Standard:
     def _jittered(self, rgb: Picture, noise: Noise) -> Picture:
         factors = 1.0 + self.jitter * (2.0 * noise.uniform("jitter", 3) - 1.0)
         brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
-        rgb = (rgb * brightness).clamp(0.0, 1.0)
+        rgb = (rgb * brightness).clamp_(0.0, 1.0)
         mean = _luma(rgb).mean(dim=(2, 3), keepdim=True)
-        rgb = (mean + contrast * (rgb - mean)).clamp(0.0, 1.0)
-        luma = _luma(rgb)
-        return (luma + saturation * (rgb - luma)).clamp(0.0, 1.0)
+        rgb = rgb.mul_(contrast).add_(mean * (1.0 - contrast)).clamp_(0.0, 1.0)
+        luma = _luma(rgb).mul_(1.0 - saturation)
+        return rgb.mul_(saturation).add_(luma).clamp_(0.0, 1.0)
 
     def _blurred(self, rgb: Picture, noise: Noise) -> Picture:
         """exp(-x^2 / 2 sigma^2), normalized, along both axes; the border is mirrored."""
-        b, c, h, w = rgb.shape
+        h, w = rgb.shape[-2:]
         sigma = 0.1 + 1.9 * noise.uniform("blur")
         reach = self.blur // 2
         x = torch.arange(-reach, reach + 1, device=rgb.device, dtype=rgb.dtype)
-        kernel = torch.softmax(-(x**2) / (2.0 * sigma[:, None] ** 2), dim=1).repeat_interleave(c, dim=0)
-        flat = F.pad(rgb.reshape(1, b * c, h, w), (reach, reach, reach, reach), mode="reflect")
-        flat = F.conv2d(flat, kernel[:, None, None, :], groups=b * c)
-        return F.conv2d(flat, kernel[:, None, :, None], groups=b * c).reshape(b, c, h, w)
+        taps = torch.softmax(-(x**2) / (2.0 * sigma[:, None] ** 2), dim=1)[:, :, None, None, None].unbind(1)
+        padded = F.pad(rgb, (reach, reach, reach, reach), mode="reflect")
+        rows = torch.stack([tap * padded[..., i : i + w] for i, tap in enumerate(taps)]).sum(dim=0)
+        return torch.stack([tap * rows[..., i : i + h, :] for i, tap in enumerate(taps)]).sum(dim=0)
 
 
 def _luma(rgb: Picture) -> Tensor:
     """ITU-R BT.601 luma, which the usual color jitters mix with."""
-    r, g, b = rgb.unbind(1)
-    return (0.299 * r + 0.587 * g + 0.114 * b)[:, None]
+    r, g, b = rgb.split(1, dim=1)
+    return (0.299 * r).add_(g, alpha=0.587).add_(b, alpha=0.114)
 
 
 def _within(key: str, value: float, low: float, high: float) -> None:

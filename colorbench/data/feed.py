@@ -115,7 +115,7 @@ def augmented(pixels: Bytes, ids: Ids, visits: Ids, seed: int, augment: Standard
     noise = Noise.of(seed, ids, visits)
     if augment.leaves_bytes:
         return Batch.of_bytes(augment.flipped(pixels, noise), ids, visits)
-    step = len(ids) if pixels.device.type != "cpu" else max(2**17 // pixels[0, 0].numel(), 1)  # fits the CPU's cache
+    step = len(ids) if pixels.device.type != "cpu" else max(2**16 // pixels[0, 0].numel(), 1)  # fits the CPU's cache
     rgb = [augment(few, stream) for few, stream in zip(pixels.split(step), noise.split(step), strict=True)]
     L, ab = zip(*map(color.encode, rgb), strict=True)
     return Batch(torch.cat(L), torch.cat(ab), ids, visits)

@@ -48,9 +48,10 @@ class Pictures:
     @classmethod
     def of_cache(cls, folder: Path, split: Split, n: int, size: int) -> "Pictures":
         """The n pictures of one split of a complete cache."""
-        ids = torch.from_numpy(_mapped(folder / f"{split}.ids", np.int64).copy())
+        ids = torch.empty(0, dtype=torch.int64)
         pixels = torch.empty(0, 3, size, size, dtype=torch.uint8)
         if n:
+            ids = torch.from_file(str(folder / f"{split}.ids"), shared=False, size=n, dtype=torch.int64)
             path, count = str(folder / f"{split}.pixels"), n * 3 * size * size
             pixels = torch.from_file(path, shared=False, size=count, dtype=torch.uint8).reshape(n, 3, size, size)
         return cls(Names(folder, split, n), ids, pixels, _mapped(folder / f"{split}.sha256", np.uint8).reshape(n, 32))
