@@ -100,9 +100,11 @@ def test_weights_and_biases_is_offline_without_a_key_and_a_resumed_run_goes_on(t
     again.log(20, {"val/psnr": 21.0})
     again.finish({"state": "finished", "images_seen": 20}, rows_file(tmp_path), None)
     deadline = time.monotonic() + 20  # W&B's own process writes the files, and ends them with a record "exit"
-    while sum(r.WhichOneof("record_type") == "exit" for r in (records := read_offline(run))) < 2:
+    records = read_offline(run)
+    while sum(r.WhichOneof("record_type") == "exit" for r in records) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+        records = read_offline(run)
     runs = [r.run for r in records if r.WhichOneof("record_type") == "run"]
     assert {r.run_id for r in runs} == {json.loads((run / "wandb.json").read_text())["id"]}
     assert {r.run_group for r in runs} == {"study"}
