@@ -3,11 +3,12 @@ r"""Scores that only a world with a known color law allows: is a coloring's DIST
 Reading. In a coloring x of a scene, object o has the color that fits its pure pixels best (those not on an
 anti-aliased border), for each mode m of its class:
 
-    e_m = sum_p K_p (x_p - K_p mu_m - G_p delta_m) / sum_p K_p^2,     r_m^2 = mean_p |x_p - K_p (mu_m + e_m) - G_p delta_m|^2
+    e_m = sum_p K_p (x_p - K_p mu_m - G_p delta_m) / sum_p K_p^2
+    r_m^2 = mean_p |x_p - K_p (mu_m + e_m) - G_p delta_m|^2
 
 It shows the mode with the smallest |e_m|^2 + r_m^2, if |e_m| is less than half the distance between any two modes of
-the class (for a class with a gradient, sqrt(|e_m|^2 + r_m^2)); otherwise it shows none (gray, sepia, a mixture). Objects with too few colorable pixels are left out, by a rule
-that looks at the gray picture only.
+the class (for a class with a gradient, sqrt(|e_m|^2 + r_m^2)); otherwise it shows none (gray, sepia, a mixture).
+Objects with too few colorable pixels are left out, by a rule that looks at the gray picture only.
 
 Scores of n scenes with K colorings each, q_o(m) being the law's probability given the gray picture:
 
@@ -34,7 +35,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from colorbench.data.scenes.law import CUT, NAMES, WIDTH, Law, Seen
-from colorbench.data.scenes.oracles import choose
+from colorbench.data.scenes.oracles import choose_all
 from colorbench.data.scenes.world import Scene
 
 NONE = -1
@@ -50,8 +51,8 @@ BINS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0)
 class Reading:
     """What K colorings of one scene show.
 
-    seen: the scene's objects. measured: int [n], those large enough. modes: int [K n] (NONE: no mode). residual: r [K n],
-    CIELAB units. weight: pixels of each [n]. off: [K] share of pure pixels off the law.
+    seen: the scene's objects. measured: int [n], those large enough. modes: int [K n] (NONE: no mode). residual: r
+    [K n], CIELAB units. weight: pixels of each [n]. off: [K] share of pure pixels off the law.
     """
 
     law: Law
@@ -92,9 +93,13 @@ def read(scene: Scene, colorings: np.ndarray) -> Reading:
     residual = np.sqrt(np.take_along_axis(spill, best[..., None], -1)[..., 0])
     known = np.where(distance <= reach(law)[classes], best, NONE)
     possible = law.marginal(scene.seen) > 0
-    allowed = (np.sqrt((usual**2).sum(-1)) <= (k * CUT * law.spread[classes][owner] + ROUNDING)[:, None]) & possible[owner]
+    allowed = (np.sqrt((usual**2).sum(-1)) <= (k * CUT * law.spread[classes][owner] + ROUNDING)[:, None]) & possible[
+        owner
+    ]
     off = 1.0 - allowed.any(-1).mean(1) if len(owner) else np.zeros(draws)
-    return Reading(law, scene.seen, measured, known[:, measured], residual[:, measured], count[measured].astype(float), off)
+    return Reading(
+        law, scene.seen, measured, known[:, measured], residual[:, measured], count[measured].astype(float), off
+    )
 
 
 def reach(law: Law) -> np.ndarray:
@@ -110,8 +115,8 @@ def reach(law: Law) -> np.ndarray:
 
 @dataclass(frozen=True)
 class LawScores:
-    """See the module. rare_expected: how many draws of rare modes there should be. tv_of: per class. curve: (mean stated,
-    actual, weight) of each bin of the calibration curve."""
+    """See the module. rare_expected: how many draws of rare modes there should be. tv_of: per class. curve: (mean
+    stated, actual, weight) of each bin of the calibration curve."""
 
     tv: float
     tv_joint: float
@@ -153,7 +158,7 @@ def simulate(
     """Readings of an oracle that draws modes, without any picture. seens: (law, what is seen, measured objects)."""
     readings = []
     for law, seen, measured in seens:
-        modes = np.stack([choose(oracle, law, seen, rng.random(1 + len(seen)))[measured] for _ in range(draws)])
+        modes = choose_all(oracle, law, seen, rng.random((draws, 1 + len(seen))))[:, measured]
         zeros = np.zeros(modes.shape)
         readings.append(Reading(law, seen, measured, modes, zeros, np.ones(len(measured)), np.zeros(draws)))
     return readings
@@ -198,10 +203,10 @@ def _tied(law: Law) -> dict[tuple[int, int], int]:
     """Pairs of classes that depend on each other through z, numbered."""
     prior = law.prior(frozenset())
     found = [
-        (k, l)
+        (k, j)
         for k in range(len(NAMES))
-        for l in range(k, len(NAMES))
-        if np.abs(_joint(prior, law.rates[:, k, 0], law.rates[:, l, 0])[1]).sum() / 2 >= TIED
+        for j in range(k, len(NAMES))
+        if np.abs(_joint(prior, law.rates[:, k, 0], law.rates[:, j, 0])[1]).sum() / 2 >= TIED
     ]
     return {pair: i for i, pair in enumerate(found)}
 
@@ -261,10 +266,11 @@ def _sums(r: Reading) -> np.ndarray:
     for o in np.argsort(-r.weight, kind="stable"):
         if several[o] and len(chosen[seen.classes[o]]) < 2:
             chosen[seen.classes[o]].append(int(o))
-    for (k, l), i in _tied(law).items():
-        o, p = (chosen[k][:1] + chosen[l][:1]) if k != l and chosen[k] and chosen[l] else (chosen[k] + [-1, -1])[:2]
-        if p < 0 or (k != l and not chosen[l]):
+    for (k, j), i in _tied(law).items():
+        pair = chosen[k][:2] if k == j else chosen[k][:1] + chosen[j][:1]
+        if len(pair) < 2:
             continue
+        o, p = pair
         joint, tie = _joint(prior, rates[:, o], rates[:, p])
         if np.abs(tie).sum() / 2 >= TIED:
             np.add.at(to["pair"][i], (r.modes[:, o], r.modes[:, p]), 1.0 / draws)  # NONE = -1 is the last row

@@ -44,7 +44,12 @@ def hills(c: Canvas, obj: int, base: float, height: float, L0: float, light: int
     ridge = base - height * fall[None] / 1.45
     slope = np.gradient(ridge[0])[None] * c.side
     depth = w.y - ridge
-    L = L0 + np.clip(light * slope * 7, -7, 7) + 8 * (fractal(w.x * 14 + seed, w.y * 22, 3) - 0.5) + np.minimum(depth * 24, 7)
+    L = (
+        L0
+        + np.clip(light * slope * 7, -7, 7)
+        + 8 * (fractal(w.x * 14 + seed, w.y * 22, 3) - 0.5)
+        + np.minimum(depth * 24, 7)
+    )
     w.put(depth > 0, obj, L)
 
 
@@ -54,7 +59,11 @@ def meadow(c: Canvas, obj: int, top: float, seed: float) -> None:
     edge = top - 0.035 * profile(c.axis * 1.7 + seed, int(seed * 3))[None]
     d = np.clip((w.y - top) / (1 - top), 0, 1)
     far = np.log(d + 0.12)
-    tufts = 0.45 * noise(w.x * 93 + seed, far * 34) + 0.35 * noise(w.x * 46 + seed, far * 17) + 0.5 * noise(w.x * 21, far * 11 + seed) * d
+    tufts = (
+        0.45 * noise(w.x * 93 + seed, far * 34)
+        + 0.35 * noise(w.x * 46 + seed, far * 17)
+        + 0.5 * noise(w.x * 21, far * 11 + seed) * d
+    )
     patches = noise(w.x * 3 + seed, far * 3)
     w.put(w.y > edge, obj, 62 - 9 * d + 20 * (tufts - 0.42) + 9 * (patches - 0.5))
 
@@ -97,31 +106,28 @@ def tree(c: Canvas, crown: int, wood: int, x: float, base: float, h: float, ligh
         r = h * (0.15 + 0.10 * size)
         cx, cy = x + h * 0.30 * (2 * p - 1) * (1.1 - 0.55 * abs(2 * q - 1)), base - h * (0.50 + 0.34 * q)
         w = c.window(cx - 1.25 * r, cy - 1.25 * r, cx + 1.25 * r, cy + 1.25 * r)
-        if w is None:
-            continue
         u, v = (w.x - cx) / r, (w.y - cy) / r
         leaves = noise(w.x * 3.2 / r + 9 * p, w.y * 3.2 / r) - 0.5
         w.put(
-            u * u + v * v < 1 + 0.7 * leaves, crown, 47 + 9 * np.clip(light * u * 0.8 - v, -1.2, 1.2) + 15 * leaves + 4 * q
+            u * u + v * v < 1 + 0.7 * leaves,
+            crown,
+            47 + 9 * np.clip(light * u * 0.8 - v, -1.2, 1.2) + 15 * leaves + 4 * q,
         )
 
 
 def trunk(c: Canvas, wood: int, x: float, base: float, h: float, half: float, light: int) -> None:
     """An upright stem that widens at its foot."""
     w = c.window(x - 2 * half, base - h, x + 2 * half, base)
-    if w is not None:
-        t = (base - w.y) / h
-        width = half * (0.75 + 0.6 * np.clip(0.25 - t, 0, 1) / 0.25)
-        inside = (abs(w.x - x) < width) & (w.y < base) & (t < 1)
-        w.put(inside, wood, 36 + 8 * light * (w.x - x) / half + 8 * (noise(w.x * 90, w.y * 14) - 0.5))
+    t = (base - w.y) / h
+    width = half * (0.75 + 0.6 * np.clip(0.25 - t, 0, 1) / 0.25)
+    inside = (abs(w.x - x) < width) & (w.y < base) & (t < 1)
+    w.put(inside, wood, 36 + 8 * light * (w.x - x) / half + 8 * (noise(w.x * 90, w.y * 14) - 0.5))
 
 
 def conifer(c: Canvas, obj: int, wood: int, x: float, base: float, h: float, light: int) -> None:
     """A fir: tiers of hanging branches."""
     trunk(c, wood, x, base, h * 0.2, h * 0.035, light)
     w = c.window(x - 0.3 * h, base - h, x + 0.3 * h, base - 0.08 * h)
-    if w is None:
-        return
     t = (w.y - (base - h)) / (0.92 * h)
     tier = np.mod(t * 4.6, 1.0)
     half = h * 0.26 * (0.72 * t + 0.28 * tier * np.sqrt(np.clip(t, 0, 1)))
@@ -132,14 +138,22 @@ def conifer(c: Canvas, obj: int, wood: int, x: float, base: float, h: float, lig
 
 
 def house(
-    c: Canvas, wall: int, roof: int, door: int, x: float, base: float, w_: float, h: float, storeys: int, style: int, light: int
+    c: Canvas,
+    wall: int,
+    roof: int,
+    door: int,
+    x: float,
+    base: float,
+    w_: float,
+    h: float,
+    storeys: int,
+    style: int,
+    light: int,
 ) -> None:
-    """A house: wall, roof, windows with frames, a door; style 0 gable to the front, 1 roof along, 2 flat with a cornice."""
+    """Wall, roof, windows with frames, a door. style: 0 gable to the front, 1 roof along, 2 flat with a cornice."""
     left, right, top = x - w_ / 2, x + w_ / 2, base - h
     rise = (0.42, 0.34, 0.07)[style] * w_
     w = c.window(left - 0.1 * w_, top - rise - 0.06, right + 0.1 * w_, base)
-    if w is None:
-        return
     u = (w.x - left) / w_
     inside = (u > 0) & (u < 1) & (w.y < base)
     body = inside & (w.y > top)
@@ -169,10 +183,19 @@ def house(
             cy = top + h * (row + 0.42) / storeys
             rx, ry = 0.25 * w_ / columns, 0.27 * h / storeys
             if row == storeys - 1 and k == columns // 2:
-                w.put((abs(w.x - cx) < rx) & (w.y > cy - ry * 0.7) & (w.y < base), door, 42 + 6 * (abs(w.x - cx) < 0.6 * rx))
+                w.put(
+                    (abs(w.x - cx) < rx) & (w.y > cy - ry * 0.7) & (w.y < base),
+                    door,
+                    42 + 6 * (abs(w.x - cx) < 0.6 * rx),
+                )
                 continue
             w.put((abs(w.x - cx) < rx * 1.25) & (abs(w.y - cy) < ry * 1.18), NEUTRAL, 92.0)
-            glass = (abs(w.x - cx) < rx) & (abs(w.y - cy) < ry) & (abs(w.x - cx) > 0.1 * rx) & (abs(w.y - cy + 0.2 * ry) > 0.08 * ry)
+            glass = (
+                (abs(w.x - cx) < rx)
+                & (abs(w.y - cy) < ry)
+                & (abs(w.x - cx) > 0.1 * rx)
+                & (abs(w.y - cy + 0.2 * ry) > 0.08 * ry)
+            )
             w.put(glass, NEUTRAL, 38 + 18 * (w.x - cx - (w.y - cy) > 0))
 
 
@@ -180,8 +203,6 @@ def vehicle(c: Canvas, body: int, x: float, base: float, s: float, face: int, st
     """A car, taxi, bus, van or fire engine of length s, driving to the side ``face``."""
     tall = {"car": 0.40, "taxi": 0.46, "van": 0.52, "bus": 0.50, "fire engine": 0.52}[style]
     w = c.window(x - 0.56 * s, base - tall * s - 0.08 * s, x + 0.56 * s, base + 0.04 * s)
-    if w is None:
-        return
     u, v = face * (w.x - x) / s, (base - w.y) / s
     w.shade((u / 0.54) ** 2 + ((v + 0.01) / 0.035) ** 2 < 1, 0.62)
     low, belt, roof = 0.085, 0.235, tall - (0.06 if style in ("taxi", "fire engine") else 0.0)
@@ -189,9 +210,15 @@ def vehicle(c: Canvas, body: int, x: float, base: float, s: float, face: int, st
     if style in ("car", "taxi"):
         front, back = 0.22 - 0.8 * (v - belt), -0.36 + 0.55 * (v - belt)
         cabin = (v > belt - 0.03) & (v < roof) & (u < front) & (u > back)
-        hull = (v > low) & (v < belt + 0.02 - 0.5 * np.clip(abs(u) - 0.4, 0, 1)) & (abs(u) < 0.5 - 0.5 * np.clip(v - 0.19, 0, 1))
+        hull = (
+            (v > low)
+            & (v < belt + 0.02 - 0.5 * np.clip(abs(u) - 0.4, 0, 1))
+            & (abs(u) < 0.5 - 0.5 * np.clip(v - 0.19, 0, 1))
+        )
         w.put(cabin | hull, body, 52 + gloss + 5 * (v > roof - 0.03))
-        pane = (v > belt + 0.015) & (v < roof - 0.035) & (u < front - 0.045) & (u > back + 0.045) & (abs(u + 0.06) > 0.014)
+        pane = (
+            (v > belt + 0.015) & (v < roof - 0.035) & (u < front - 0.045) & (u > back + 0.045) & (abs(u + 0.06) > 0.014)
+        )
         w.put(pane, NEUTRAL, 30 + 22 * (u + 0.7 * v > 0.12))
         if style == "taxi":
             w.put((abs(u + 0.06) < 0.07) & (v > roof) & (v < tall), NEUTRAL, 93.0)
@@ -207,8 +234,15 @@ def vehicle(c: Canvas, body: int, x: float, base: float, s: float, face: int, st
             panes = (v > 0.28) & (v < 0.43) & (u > 0.10) & (u < 0.40 - 0.55 * (v - 0.28)) & (abs(u - 0.2) > 0.012)
         else:
             panes = (v > 0.27) & (v < 0.40) & (u > 0.22) & (u < 0.46) & (abs(u - 0.34) > 0.012)
-            rungs = (u > -0.48) & (u < 0.36) & ((abs(v - roof - 0.045) < 0.008) | (abs(v - roof - 0.005) < 0.01)
-                                                | ((np.mod(u * 16, 1) < 0.25) & (v > roof) & (v < roof + 0.045)))
+            rungs = (
+                (u > -0.48)
+                & (u < 0.36)
+                & (
+                    (abs(v - roof - 0.045) < 0.008)
+                    | (abs(v - roof - 0.005) < 0.01)
+                    | ((np.mod(u * 16, 1) < 0.25) & (v > roof) & (v < roof + 0.045))
+                )
+            )
             w.put(rungs, NEUTRAL, 80.0)
             w.put((u > -0.44) & (u < 0.16) & (abs(v - 0.26) < 0.05), NEUTRAL, 84 - 16 * (np.mod(u * 12, 1) < 0.2))
         w.put(panes, NEUTRAL, 30 + 22 * (np.mod(u * 3 + v * 3, 1) > 0.6))
@@ -222,8 +256,6 @@ def vehicle(c: Canvas, body: int, x: float, base: float, s: float, face: int, st
 def balloon(c: Canvas, obj: int, wood: int, x: float, y: float, r: float, light: int, gores: int) -> None:
     """A hot-air balloon with pale and colored gores and a basket."""
     w = c.window(x - r, y - r, x + r, y + 1.9 * r)
-    if w is None:
-        return
     u, v = (w.x - x) / r, (w.y - y) / r
     half = np.where(v < 0, np.sqrt(np.clip(1 - v * v, 0, 1)), np.clip(1 - 0.60 * np.clip(v, 0, 2) ** 1.6, 0.0, 1))
     inside = (abs(u) < half) & (v < 1.25) & (v > -1)
@@ -238,8 +270,6 @@ def balloon(c: Canvas, obj: int, wood: int, x: float, y: float, r: float, light:
 def boat(c: Canvas, sail: int, hull: int, x: float, y: float, s: float, face: int) -> None:
     """A sailing boat: hull at the water line y, mast, main sail and jib."""
     w = c.window(x - 0.6 * s, y - 1.3 * s, x + 0.6 * s, y + 0.2 * s)
-    if w is None:
-        return
     u, v = face * (w.x - x) / s, (y - w.y) / s
     w.put((abs(u) < 0.5 - 0.0 * v) & (v < 0.04) & (v > -0.13) & (abs(u) < 0.36 + 0.9 * (v + 0.13)), hull, 50 - 40 * v)
     w.put((abs(u + 0.02) < 0.016) & (v > 0) & (v < 1.22), hull, 34.0)
@@ -248,21 +278,28 @@ def boat(c: Canvas, sail: int, hull: int, x: float, y: float, s: float, face: in
     w.put((v > 0.10) & (u > 0.03) & (u < 0.36 * (1.05 - v) / 0.95), sail, 81 - 5 * seams)
 
 
-def flower(c: Canvas, petals: int, leaf: int, x: float, y: float, r: float, base: float, style: int, turn: float, light: int) -> None:
+def flower(
+    c: Canvas, petals: int, leaf: int, x: float, y: float, r: float, base: float, style: int, turn: float, light: int
+) -> None:
     """A blossom of radius r at (x, y) on a stem down to ``base``: 0 daisy, 1 five broad petals, 2 tulip."""
     stem = c.window(min(x - 0.7 * r, x - 0.02), y, max(x + 0.7 * r, x + 0.02), base)
-    if stem is not None:
-        s = (stem.y - y) / max(base - y, 1e-3)
-        bend = x + 0.25 * r * np.sin(3 * s + turn)
-        blade = (abs(stem.x - bend - 0.55 * r * np.sin(np.pi * np.clip(s * 1.6 - 0.5, 0, 1)) * 0.6) < 0.16 * r * np.sin(np.pi * np.clip(s * 1.6 - 0.5, 0, 1)))
-        stem.put((abs(stem.x - bend) < 0.075 * r) & (stem.y < base) & (s > 0), leaf, 46 + 6 * light * np.sign(stem.x - bend))
-        stem.put(blade & (s > 0) & (s < 1), leaf, 52 + 8 * light * np.sign(stem.x - bend - 0.2 * r))
+    s = (stem.y - y) / max(base - y, 1e-3)
+    bend = x + 0.25 * r * np.sin(3 * s + turn)
+    blade = abs(stem.x - bend - 0.55 * r * np.sin(np.pi * np.clip(s * 1.6 - 0.5, 0, 1)) * 0.6) < 0.16 * r * np.sin(
+        np.pi * np.clip(s * 1.6 - 0.5, 0, 1)
+    )
+    stem.put(
+        (abs(stem.x - bend) < 0.075 * r) & (stem.y < base) & (s > 0), leaf, 46 + 6 * light * np.sign(stem.x - bend)
+    )
+    stem.put(blade & (s > 0) & (s < 1), leaf, 52 + 8 * light * np.sign(stem.x - bend - 0.2 * r))
     w = c.window(x - 1.1 * r, y - 1.1 * r, x + 1.1 * r, y + 1.1 * r)
-    if w is None:
-        return
     u, v = (w.x - x) / r, (w.y - y) / r
     if style == 2:
-        cup = (v < 0.75) & (v > -0.75 + 0.42 * abs(np.mod(u * 2.2 + 0.5, 1) - 0.5) * 2) & (abs(u) < 0.62 * np.sqrt(np.clip(1 - ((v - 0.1) / 0.95) ** 4, 0, 1)))
+        cup = (
+            (v < 0.75)
+            & (v > -0.75 + 0.42 * abs(np.mod(u * 2.2 + 0.5, 1) - 0.5) * 2)
+            & (abs(u) < 0.62 * np.sqrt(np.clip(1 - ((v - 0.1) / 0.95) ** 4, 0, 1)))
+        )
         fold = abs(np.mod(u * 2.2, 1) - 0.5)
         w.put(cup, petals, 63 + 7 * light * u - 5 * v + 12 * (fold - 0.25))
         return
@@ -278,8 +315,6 @@ def flower(c: Canvas, petals: int, leaf: int, x: float, y: float, r: float, base
 def ball(c: Canvas, obj: int, x: float, y: float, r: float, light: int, style: str) -> None:
     """A round fruit on a table: apple (stem, dimple), orange (pores), or a plain grape."""
     w = c.window(x - 1.15 * r, y - 1.35 * r, x + 1.15 * r, y + 1.2 * r)
-    if w is None:
-        return
     u, v = (w.x - x) / r, (w.y - y) / r
     if style != "grape":
         w.shade(((u + 0.25 * light) / 1.15) ** 2 + ((v - 0.9) / 0.28) ** 2 < 1, 0.7)
@@ -311,8 +346,6 @@ def grapes(c: Canvas, obj: int, x: float, y: float, r: float, light: int) -> Non
 def banana(c: Canvas, obj: int, x: float, y: float, r: float, face: int) -> None:
     """A banana: a crescent with ridges and dark tips."""
     w = c.window(x - 1.5 * r, y - r, x + 1.5 * r, y + 0.9 * r)
-    if w is None:
-        return
     u, v = face * (w.x - x) / r, (w.y - y) / r
     ring = np.hypot(u, v + 1.1) - 1.45
     thick = 0.27 * np.sqrt(np.clip(1 - (u / 1.32) ** 4, 0, 1))
@@ -325,8 +358,6 @@ def banana(c: Canvas, obj: int, x: float, y: float, r: float, face: int) -> None
 def animal(c: Canvas, coat: int, x: float, base: float, s: float, face: int, style: str, spots: float) -> None:
     """A sheep, a cow (with pale patches) or a horse, standing; s is its length."""
     w = c.window(x - 0.75 * s, base - 1.05 * s, x + 0.75 * s, base + 0.05 * s)
-    if w is None:
-        return
     u, v = face * (w.x - x) / s, (base - w.y) / s
     w.shade((u / 0.5) ** 2 + (v / 0.05) ** 2 < 1, 0.75)
     legs = (v < 0.42) & (v > 0) & ((abs(abs(u) - 0.30) < 0.035) | (abs(abs(u) - 0.20) < 0.03))
@@ -346,7 +377,11 @@ def animal(c: Canvas, coat: int, x: float, base: float, s: float, face: int, sty
     w.put(legs | body | throat | head | ear, coat, L, np.where(pale, 0.15, 1.0))
     if style == "horse":
         w.put((abs(u - 0.27 - 0.35 * (v - 0.55)) < 0.04) & (v > 0.55) & (v < neck + 0.04), NEUTRAL, 20.0)
-    w.put((abs(u + 0.45) < 0.028) & (v < 0.62) & (v > 0.22), NEUTRAL if style == "horse" else coat, 24.0 if style == "horse" else 46.0)
+    w.put(
+        (abs(u + 0.45) < 0.028) & (v < 0.62) & (v > 0.22),
+        NEUTRAL if style == "horse" else coat,
+        24.0 if style == "horse" else 46.0,
+    )
 
 
 def wall_paper(c: Canvas, obj: int, bottom: float, light: int, style: int) -> None:
@@ -380,22 +415,22 @@ def table(c: Canvas, obj: int, top: float, style: int, seed: float) -> None:
 def vase(c: Canvas, obj: int, x: float, base: float, h: float, light: int) -> None:
     """A bellied vase."""
     w = c.window(x - 0.5 * h, base - h, x + 0.5 * h, base + 0.06 * h)
-    if w is None:
-        return
     t = (base - w.y) / h
     w.shade(((w.x - x + 0.1 * light * h) / (0.48 * h)) ** 2 + (t / 0.05) ** 2 < 1, 0.7)
     half = h * (0.17 + 0.17 * np.sin(np.pi * np.clip(t * 1.15, 0, 1)) + 0.06 * smooth(0.86, 1.0, t))
     u = (w.x - x) / half
     band = abs(np.mod(t * 5, 1) - 0.5) < 0.07
-    L = 36 + 26 * np.sqrt(np.clip(1 - (u - 0.35 * light) ** 2 * 0.62, 0, 1)) + 20 * smooth(0.2, 0.05, abs(u - 0.4 * light)) * (t > 0.3) * (t < 0.8)
+    L = (
+        36
+        + 26 * np.sqrt(np.clip(1 - (u - 0.35 * light) ** 2 * 0.62, 0, 1))
+        + 20 * smooth(0.2, 0.05, abs(u - 0.4 * light)) * (t > 0.3) * (t < 0.8)
+    )
     w.put((abs(u) < 1) & (t > 0) & (t < 1), obj, L + 9 * band)
 
 
 def bowl(c: Canvas, obj: int, x: float, base: float, r: float, light: int) -> None:
     """A bowl, seen from the side; fruit is painted before it."""
     w = c.window(x - r, base - 0.62 * r, x + r, base + 0.06 * r)
-    if w is None:
-        return
     u, t = (w.x - x) / r, (base - w.y) / (0.6 * r)
     half = np.sqrt(np.clip(1 - (1 - np.clip(t, 0, 1)) ** 2, 0, 1)) * 0.72 + 0.28
     L = 40 + 24 * np.sqrt(np.clip(1 - 0.7 * (u - 0.4 * light) ** 2, 0, 1)) + 10 * (t > 0.88)
@@ -408,16 +443,13 @@ def litter(c: Canvas, obj: int, top: float, spots: np.ndarray) -> None:
         d = q * q * 0.9 + 0.06
         x, y, r = p, top + (1 - top) * d, (0.008 + 0.016 * d) * (0.7 + 0.6 * size)
         w = c.window(x - r, y - r, x + r, y + r)
-        if w is not None:
-            u, v = (w.x - x) / r, (w.y - y) / (0.6 * r)
-            w.put(u * u + v * v < 1, obj, 60 + 10 * size + 8 * u)
+        u, v = (w.x - x) / r, (w.y - y) / (0.6 * r)
+        w.put(u * u + v * v < 1, obj, 60 + 10 * size + 8 * u)
 
 
 def parasol(c: Canvas, obj: int, wood: int, x: float, base: float, h: float, light: int) -> None:
     """A beach parasol with pale and colored panels."""
     w = c.window(x - 0.55 * h, base - h, x + 0.55 * h, base)
-    if w is None:
-        return
     u, t = (w.x - x) / (0.52 * h), (base - w.y) / h
     w.shade((u / 0.8) ** 2 + (t / 0.05) ** 2 < 1, 0.78)
     w.put((abs(u) < 0.03) & (t > 0) & (t < 0.8), wood, 40.0)

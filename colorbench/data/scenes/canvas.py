@@ -11,6 +11,8 @@ threads.
 
 import numpy as np
 
+Mask = np.ndarray | bool
+Values = np.ndarray | float
 _LATTICE = np.random.Generator(np.random.Philox(key=20)).random((64, 64)).astype(np.float32)
 
 
@@ -21,6 +23,7 @@ class Dice:
         self._random = np.random.Generator(np.random.Philox(key=key)).random
 
     def __call__(self, low: float = 0.0, high: float = 1.0) -> float:
+        """One number from low to high."""
         return low + (high - low) * self._random()
 
     def chance(self, p: float) -> bool:
@@ -37,37 +40,37 @@ class Dice:
 
 
 class Canvas:
-    """The maps of a scene in the making, and the window that the brush works in (see :meth:`window`)."""
+    """The maps of a scene in the making, which a brush works on through a :meth:`window`."""
 
     def __init__(self, side: int):
         axis = (np.arange(side, dtype=np.float32) + 0.5) / side
         self.side = side
-        self.axis = axis
+        self.axis: np.ndarray = axis
         self.L = np.full((side, side), 50.0, np.float32)
         self.sat = np.ones((side, side), np.float32)
         self.g = np.zeros((side, side), np.float32)
         self.objects = np.zeros((side, side), np.uint8)
 
-    def window(self, left: float, top: float, right: float, bottom: float) -> "Window | None":
-        """The part of the canvas inside a box; None if there is nothing of it."""
+    def window(self, left: float, top: float, right: float, bottom: float) -> "Window":
+        """The part of the canvas inside a box; it may be empty."""
         n = self.side
         x0, x1 = max(int(left * n), 0), min(int(right * n) + 1, n)
         y0, y1 = max(int(top * n), 0), min(int(bottom * n) + 1, n)
-        return Window(self, slice(y0, y1), slice(x0, x1)) if x1 > x0 and y1 > y0 else None
+        return Window(self, slice(y0, max(y0, y1)), slice(x0, max(x0, x1)))
 
 
 class Window:
     """A box of the canvas, with its coordinates x [1 w] and y [h 1]."""
 
     def __init__(self, canvas: Canvas, rows: slice, columns: slice):
-        self.x = canvas.axis[None, columns]
-        self.y = canvas.axis[rows, None]
+        self.x: np.ndarray = canvas.axis[None, columns]
+        self.y: np.ndarray = canvas.axis[rows, None]
         self._L = canvas.L[rows, columns]
         self._sat = canvas.sat[rows, columns]
         self._g = canvas.g[rows, columns]
         self._objects = canvas.objects[rows, columns]
 
-    def put(self, where, obj: int, L, sat=1.0, g=0.0) -> None:  # noqa: ANN001
+    def put(self, where: Mask, obj: int, L: Values, sat: Values = 1.0, g: Values = 0.0) -> None:
         """Paint the pixels ``where`` (bool, broadcast) of object ``obj``."""
         where = np.broadcast_to(where, self._L.shape)
         np.copyto(self._objects, np.uint8(obj), where=where)
@@ -75,7 +78,7 @@ class Window:
         np.copyto(self._sat, np.asarray(sat, np.float32), where=where)
         np.copyto(self._g, np.asarray(g, np.float32), where=where)
 
-    def shade(self, where, factor) -> None:  # noqa: ANN001
+    def shade(self, where: Mask, factor: Values) -> None:
         """Darken or lighten what is there (a cast shadow): L times factor. The objects stay what they are."""
         np.multiply(self._L, np.asarray(factor, np.float32), out=self._L, where=np.broadcast_to(where, self._L.shape))
 

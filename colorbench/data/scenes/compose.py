@@ -16,7 +16,7 @@ PLACES = ("coast", "country", "street", "table")
 
 @dataclass
 class Plan:
-    """place · context: what is visible of the scene's latents · classes, cues: of each object · strokes: the painting."""
+    """place. context: what is visible of the latents. classes, cues: of each object. strokes: the painting."""
 
     place: str
     context: set[str] = field(default_factory=set)
@@ -70,7 +70,9 @@ def _balloons(plan: Plan, dice: Dice, horizon: float, light: int, n: int) -> Non
         r = dice(0.05, 0.13)
         x = dice(0.1, 0.9) if n == 1 else (k + dice(0.25, 0.75)) / n
         y = dice(1.2 * r, max(1.3 * r, horizon - 2.2 * r))
-        plan.paint(brushes.balloon, plan.thing("balloon"), plan.thing("wood"), x, y, r, light, 2 * dice.integer(4, 6) - 1)
+        plan.paint(
+            brushes.balloon, plan.thing("balloon"), plan.thing("wood"), x, y, r, light, 2 * dice.integer(4, 6) - 1
+        )
 
 
 def _tree(plan: Plan, dice: Dice, x: float, base: float, h: float, light: int) -> None:
@@ -81,14 +83,18 @@ def _tree(plan: Plan, dice: Dice, x: float, base: float, h: float, light: int) -
         plan.paint(brushes.tree, plan.thing("foliage"), plan.thing("wood"), x, base, h, light, blobs)
 
 
-def _house(plan: Plan, dice: Dice, x: float, base: float, width: float, height: float, storeys: int, light: int) -> None:
+def _house(
+    plan: Plan, dice: Dice, x: float, base: float, width: float, height: float, storeys: int, light: int
+) -> None:
     plan.paint(
         brushes.house, plan.thing("wall"), plan.thing("roof"), plan.thing("wood"),
         x, base, width, height, storeys, dice.integer(0, 2) if storeys > 1 else dice.integer(0, 1), light,
     )  # fmt: skip
 
 
-def _flowers(plan: Plan, dice: Dice, x: float, spread: float, top: float, r: float, base: float, n: int, light: int) -> None:
+def _flowers(
+    plan: Plan, dice: Dice, x: float, spread: float, top: float, r: float, base: float, n: int, light: int
+) -> None:
     petals, leaf, style = plan.thing("flower"), plan.thing("leaf"), dice.integer(0, 2)
     for k in range(n):
         at = x + spread * ((k + dice(0.2, 0.8)) / n - 0.5) * 2
@@ -123,7 +129,13 @@ def _coast(plan: Plan, dice: Dice, light: int, crowd: float) -> None:
         plan.paint(brushes.beach, plan.thing("sand"), top, dice(-0.1, 0.1), dice(0, 30))
         for _ in range(_count(dice, 0, 2, crowd)):
             plan.paint(
-                brushes.parasol, plan.thing("balloon"), plan.thing("wood"), dice(0.1, 0.9), dice(0.92, 0.99), dice(0.2, 0.3), light
+                brushes.parasol,
+                plan.thing("balloon"),
+                plan.thing("wood"),
+                dice(0.1, 0.9),
+                dice(0.92, 0.99),
+                dice(0.2, 0.3),
+                light,
             )
 
 
@@ -186,23 +198,49 @@ def _street(plan: Plan, dice: Dice, light: int, crowd: float) -> None:
     n = _count(dice, 1, 2, crowd)
     for k in range(n):
         near = k % 2
-        _vehicle(plan, dice, (k + dice(0.3, 0.7)) / n, ground + (bottom - ground) * (0.42, 0.92)[near], dice(0.26, 0.34) + 0.1 * near)
+        _vehicle(
+            plan,
+            dice,
+            (k + dice(0.3, 0.7)) / n,
+            ground + (bottom - ground) * (0.42, 0.92)[near],
+            dice(0.26, 0.34) + 0.1 * near,
+        )
     if dice.chance(0.6):
         _tree(plan, dice, dice(0.02, 0.98), bottom + 0.06, dice(0.5, 0.75), light)
     if dice.chance(0.5):
-        _flowers(plan, dice, dice(0.15, 0.85), dice(0.12, 0.25), dice(0.88, 0.93), dice(0.03, 0.05), 1.04, dice.integer(3, 6), light)
+        _flowers(
+            plan,
+            dice,
+            dice(0.15, 0.85),
+            dice(0.12, 0.25),
+            dice(0.88, 0.93),
+            dice(0.03, 0.05),
+            1.04,
+            dice.integer(3, 6),
+            light,
+        )
 
 
 def _table(plan: Plan, dice: Dice, light: int, crowd: float) -> None:
     top = dice(0.5, 0.64)
     plan.paint(brushes.wall_paper, plan.thing("plaster"), top, light, dice.integer(0, 2))
     boards = dice.chance(0.4)
-    plan.paint(brushes.table, plan.thing("wood" if boards else "cloth"), top, 2 if boards else dice.integer(0, 1), dice(0, 20))
+    plan.paint(
+        brushes.table, plan.thing("wood" if boards else "cloth"), top, 2 if boards else dice.integer(0, 1), dice(0, 20)
+    )
     if dice.chance(0.65):
         x, base, h = dice(0.2, 0.8), top + dice(0.06, 0.12), dice(0.24, 0.34)
         for _ in range(_count(dice, 1, 2, crowd)):
             _flowers(
-                plan, dice, x, dice(0.12, 0.2), base - h - dice(0.12, 0.2), dice(0.055, 0.085), base - h * 0.8, dice.integer(2, 4), light
+                plan,
+                dice,
+                x,
+                dice(0.12, 0.2),
+                base - h - dice(0.12, 0.2),
+                dice(0.055, 0.085),
+                base - h * 0.8,
+                dice.integer(2, 4),
+                light,
             )
         plan.paint(brushes.vase, plan.thing("pottery"), x, base, h, light)
     spots = [(x + dice(-0.06, 0.06)) for x in (0.15, 0.38, 0.62, 0.86)]

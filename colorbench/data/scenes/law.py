@@ -190,12 +190,28 @@ _KINDS = (
     Kind("banana", (Mode("yellow", (4.0, 60.0), 0.93), Mode("green", (-26.0, 44.0), 0.07))),
     Kind("grapes", (Mode("violet", (28.0, -20.0)), Mode("green", (-24.0, 38.0)))),
     Kind("wool", (Mode("white", (1.0, 8.0)),), 1.0),
-    Kind("coat", (Mode("chestnut", (18.0, 30.0), 1.0), Mode("cream", (4.0, 18.0), 0.6), Mode("gray", (0.0, -3.0), 0.3))),
+    Kind(
+        "coat",
+        (Mode("chestnut", (18.0, 30.0)), Mode("cream", (4.0, 18.0), 0.6), Mode("gray", (0.0, -3.0), 0.3)),
+    ),
     Kind(
         "cloth",
-        (Mode("blue", (2.0, -32.0)), Mode("red", (44.0, 22.0)), Mode("green", (-28.0, 16.0)), Mode("linen", (4.0, 22.0))),
+        (
+            Mode("blue", (2.0, -32.0)),
+            Mode("red", (44.0, 22.0)),
+            Mode("green", (-28.0, 16.0)),
+            Mode("linen", (4.0, 22.0)),
+        ),
     ),
-    Kind("plaster", (Mode("cream", (3.0, 24.0), 1.0), Mode("blue", (-4.0, -22.0), 0.7), Mode("sage", (-18.0, 14.0), 0.4), Mode("rose", (24.0, 6.0), 0.08))),
+    Kind(
+        "plaster",
+        (
+            Mode("cream", (3.0, 24.0)),
+            Mode("blue", (-4.0, -22.0), 0.7),
+            Mode("sage", (-18.0, 14.0), 0.4),
+            Mode("rose", (24.0, 6.0), 0.08),
+        ),
+    ),
     Kind("pottery", (Mode("terracotta", (26.0, 34.0)), Mode("glaze", (0.0, -32.0), 0.7))),
 )  # fmt: skip
 
@@ -292,7 +308,9 @@ class Law:
     def prior(self, context: frozenset[str]) -> np.ndarray:
         """pi(z | x) [z]."""
         weights = [
-            math.prod(self.level.prior[u] * math.prod(self.level.cues.get(c, {}).get(u, 1.0) for c in context) for u in z)
+            math.prod(
+                self.level.prior[u] * math.prod(self.level.cues.get(c, {}).get(u, 1.0) for c in context) for u in z
+            )
             for z in self.latents
         ]
         return np.array(weights) / sum(weights)
@@ -322,7 +340,9 @@ class Law:
         n = len(seen)
         radius = np.sqrt(-2.0 * np.log1p(-u[:n] * (1.0 - math.exp(-(CUT**2) / 2))))
         angle = 2.0 * np.pi * u[n : 2 * n]
-        return ((self.spread[seen.classes] * radius)[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)).astype(np.float32)
+        return ((self.spread[seen.classes] * radius)[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)).astype(
+            np.float32
+        )
 
     def log_modes(self, seen: Seen, modes: np.ndarray) -> float:
         """log p(m_1..m_n | L): minus infinity where the modes clash."""

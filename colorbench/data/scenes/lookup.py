@@ -49,8 +49,9 @@ class Lookup:
                 start = len(self.names)
             elif not self._grow():
                 raise UserError(
-                    f"an oracle was asked to color a picture that is no val or test scene of level {self.world.level!r} at "
-                    f"size {self.size}; use data=scenes data.level={self.world.level} without other crops"
+                    "an oracle was asked to color a picture that is no val or test scene of "
+                    f"level {self.world.level!r} at size {self.size}; "
+                    f"use data=scenes data.level={self.world.level} without other crops"
                 )
 
     def _grow(self) -> bool:

@@ -32,10 +32,18 @@ STOCHASTIC = (*DRAWN, "pixels")
 
 def choose(oracle: str, law: Law, seen: Seen, u: np.ndarray) -> np.ndarray:
     """The modes [n] that an oracle of DRAWN draws. u: 1 + n uniforms."""
+    return choose_all(oracle, law, seen, u[None])[0]
+
+
+def choose_all(oracle: str, law: Law, seen: Seen, u: np.ndarray) -> np.ndarray:
+    """Many draws at once: modes [K n] from uniforms [K, 1 + n or more]."""
     prior, rates = law.given(seen)
+    k, n = len(u), len(seen)
     if oracle == "incoherent":
-        return pick(law.marginal(seen), u[1 : 1 + len(seen)])
-    return pick(_BENT[oracle](rates[pick(prior[None], u[:1])[0]]), u[1 : 1 + len(seen)])
+        chosen = np.broadcast_to(np.einsum("z,znm->nm", prior, rates), (k, *rates.shape[1:]))
+    else:
+        chosen = BENT[oracle](rates)[pick(np.broadcast_to(prior, (k, len(prior))), u[:, 0])]
+    return pick(chosen.reshape(k * n, -1), u[:, 1 : 1 + n].reshape(-1)).reshape(k, n)
 
 
 def answer(oracle: str, scene: Scene, u: np.ndarray) -> np.ndarray:
@@ -73,7 +81,7 @@ def _peaked(rates: np.ndarray) -> np.ndarray:
     return (np.arange(rates.shape[-1]) == rates.argmax(-1, keepdims=True)).astype(float)
 
 
-_BENT = {
+BENT = {
     "sample": lambda rates: rates,
     "uniform": _flat,
     "collapsed": _peaked,

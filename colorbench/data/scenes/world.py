@@ -1,8 +1,8 @@
 """A world of scenes: from (version, level, split, index) to a gray picture, its law and its colors.
 
-``World.scene`` gives what can be seen (:class:`Scene`); ``Scene.draw`` draws colors for it from the law with a stream of
-its own, so any number of colorings of one gray picture can be drawn. Supersampled: every pixel is the mean, in Lab, of
-``fine`` x ``fine`` subpixels, so edges are anti-aliased and a pixel's L* never depends on a color.
+``World.scene`` gives what can be seen (:class:`Scene`); ``Scene.draw`` draws colors for it from the law with a stream
+of its own, so any number of colorings of one gray picture can be drawn. Supersampled: every pixel is the mean, in Lab,
+of FINE x FINE subpixels, so edges are anti-aliased and a pixel's L* never depends on a color.
 """
 
 from dataclasses import dataclass
