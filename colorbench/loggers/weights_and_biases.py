@@ -9,6 +9,7 @@ import csv
 import json
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -42,11 +43,19 @@ class WeightsAndBiases:
         memory = folder / "wandb.json"
         identity = json.loads(memory.read_text())["id"] if memory.exists() else secrets.token_hex(4)
         memory.write_text(json.dumps({"id": identity, "project": self.project}))
-        self.run = self.wandb.init(
-            project=self.project, entity=self.entity, group=self.group or group, tags=[model, *self.tags], name=name,
-            id=identity, resume="allow", mode=self.mode, dir=str(folder), config=dict(config), job_type="train",
-            settings=self.wandb.Settings(silent=True, init_timeout=30),
-        )  # fmt: skip
+        options = {
+            "project": self.project, "entity": self.entity, "group": self.group or group, "tags": [model, *self.tags],
+            "name": name, "id": identity, "resume": "allow", "dir": str(folder), "config": dict(config),
+            "job_type": "train", "settings": self.wandb.Settings(silent=True, init_timeout=30),
+        }  # fmt: skip
+        try:
+            self.run = self.wandb.init(mode=self.mode, **options)
+        except self.wandb.errors.Error as error:
+            if self.mode != "online":
+                raise
+            print(f"logger=wandb: cannot be reached ({error}); this run is logged offline, `wandb sync` uploads it",
+                  file=sys.stderr)  # fmt: skip
+            self.run = self.wandb.init(mode="offline", **options)
         self.run.define_metric("images_seen")
         self.run.define_metric("*", step_metric="images_seen")
 

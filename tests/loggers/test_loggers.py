@@ -117,6 +117,27 @@ def test_weights_and_biases_is_offline_without_a_key_and_a_resumed_run_goes_on(t
     assert any(m.glob_name == "*" and m.step_metric == "images_seen" for m in axes)
 
 
+def test_weights_and_biases_that_cannot_be_reached_never_stops_a_run(tmp_path, monkeypatch, capsys):
+    import wandb
+
+    logger = offline(tmp_path, monkeypatch)
+    logger.mode = "online"
+    init = wandb.init
+
+    def unreachable(mode, **options):
+        if mode == "online":
+            raise wandb.errors.CommError("timed out")
+        return init(mode=mode, **options)
+
+    monkeypatch.setattr(wandb, "init", unreachable)
+    run = tmp_path / "run"
+    run.mkdir()
+    logger.start(name="n", model="unet", group="g", folder=run, config={})
+    logger.finish({}, None, None)
+    assert "logged offline" in capsys.readouterr().err
+    assert list(run.glob("wandb/offline-run-*"))
+
+
 def test_weights_and_biases_missing_is_a_clear_line(monkeypatch):
     import sys
 
