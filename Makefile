@@ -17,7 +17,7 @@ run: setup ## train the default model on the embedded scenes, evaluate it, print
 	$(BIN)/python -m colorbench
 
 test: setup ## the default test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-slow: setup ## what the default suite leaves out, except what needs a GPU
 	$(BIN)/python -m pytest -m "slow and not gpu"

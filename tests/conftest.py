@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches a network
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; threads of one would wait for the other's
 sys.path.insert(0, str(Path(__file__).parent))
 
 from jaxtyping import install_import_hook
