@@ -1,5 +1,6 @@
 """The cache: a whole one or none, the same from any history, and every verdict with its reason."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -179,23 +181,25 @@ def test_a_build_that_stops_anywhere_goes_on_and_ends_the_same(tmp_path: Path) -
 
 
 BUILDER = """
-import sys, time
+import ast, sys, time
+from dataclasses import asdict
 from pathlib import Path
+from colorbench.data.cache import Recipe, find_or_build
 from colorbench.data.folder import Folder
-from tests.data.test_cache import build
-if len(sys.argv) > 3:
-    real = Folder.render
-    def slow(self, items, size):
-        for answer in real(self, items, size):
-            time.sleep(float(sys.argv[3]))
-            yield answer
-    Folder.render, Folder.chunk = slow, 1
-print(build(Path(sys.argv[1]), Path(sys.argv[2])))
+real = Folder.render
+def slow(self, items, size):
+    for answer in real(self, items, size):
+        time.sleep(float(sys.argv[3]))
+        yield answer
+Folder.render, Folder.chunk = slow, 1
+source = Folder(root=sys.argv[1], **ast.literal_eval(sys.argv[4]))
+recipe = Recipe(**ast.literal_eval(sys.argv[5]))
+print(find_or_build(source, "folder", recipe, Path(sys.argv[2]), 0, lambda line: None))
 """
 
 
 def start(*arguments: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", BUILDER, *map(str, arguments)]
+    command = [sys.executable, "-c", BUILDER, *map(str, arguments), str(FOLDER), str(asdict(recipe()))]
     here = Path(__file__).resolve().parents[2]
     return subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -203,23 +207,24 @@ def start(*arguments: object) -> "subprocess.Popen[str]":
 @pytest.mark.slow
 def test_a_killed_build_goes_on_and_ends_the_same(photos: Path, tmp_path: Path) -> None:
     whole = contents(build(photos, tmp_path / "whole"))
-    kills = 0
-    for _ in range(20):
-        process = start(photos, tmp_path / "cache", 0.05)
-        journal = None
-        while process.poll() is None and journal is None:
-            journal = next((tmp_path / "cache").glob("*.building/journal.json"), None)
-            time.sleep(0.01)
-        time.sleep(0.3)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
+    for _ in range(2):
+        process = start(photos, tmp_path / "cache", 0.2)
+        before = done_so_far(tmp_path / "cache")
+        while process.poll() is None and done_so_far(tmp_path / "cache") < before + 3:
+            time.sleep(0.02)
+        assert process.poll() is None, process.communicate()[1]
+        process.send_signal(signal.SIGKILL)
         process.communicate()
-        done = [path for path in (tmp_path / "cache").iterdir() if (path / "cache.json").exists()]
-        if done:
-            break
-    assert kills >= 2
-    assert contents(done[0]) == whole
+        assert not list((tmp_path / "cache").glob("*/cache.json"))
+    assert 6 <= done_so_far(tmp_path / "cache") < 40
+    answer, _ = start(photos, tmp_path / "cache", 0.0).communicate()
+    assert contents(Path(answer.strip())) == whole
+
+
+def done_so_far(cache: Path) -> int:
+    for journal in cache.glob("*.building/journal.json"):
+        return int(json.loads(journal.read_text())["done"])
+    return 0
 
 
 @pytest.mark.slow
