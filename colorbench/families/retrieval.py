@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from colorbench.arrays import Chroma, Luma
+from colorbench.arrays import Chroma, Luma, Tensor
 from colorbench.batch import Batch
 from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.adversary import Adversary
@@ -25,10 +25,11 @@ from colorbench.noise import Noise
 from colorbench.registry import register
 from colorbench.retrieval.bank import Bank
 from colorbench.retrieval.index import Index
+from colorbench.retrieval.reference import TakesReference
 
 
 @register("family", "retrieval")
-class Retrieval(Family):
+class Retrieval(Family, TakesReference):
     """generator: [b 1 h w] (blend) or [b 3 h w], L and hint (channels) -> [b 2 h w]; discriminator: (L, ab) -> logits.
 
     hint_weight: w of blend. bank_size: side of the stored chroma maps; bank_limit and duplicate: see retrieval/bank.py.
@@ -75,6 +76,10 @@ class Retrieval(Family):
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         """With the nearest training picture's colors; noise is not used."""
         return self._generate(L, self.bank.recall(L))
+
+    def colorize_like(self, L: Luma, reference: Tensor, noise: Noise) -> Chroma:
+        """With the colors of a given picture in the place of the nearest one's; noise is not used."""
+        return self._generate(L, self.bank.shown(reference, L))
 
     def _generate(self, L: Luma, h: Chroma) -> Chroma:
         if self.hint == "channels":

@@ -76,8 +76,11 @@ class Bank(nn.Module):
             raise UserError("the retrieval bank is empty: the model was not prepared on a training split")
         queries = self.embed(L)
         rows = self._search(queries, 1)[1][:, 0] if exclude is None else self._search_others(queries, exclude)
-        ab = self.chroma[rows].float()
-        return F.interpolate(ab, size=L.shape[-2:], mode="bilinear", align_corners=False).clamp(-1.0, 1.0)
+        return _stretched(self.chroma[rows].float(), L)
+
+    def shown(self, ab: Tensor, L: Luma) -> Chroma:
+        """[b 2 h w]: a picture's own chroma, as :meth:`recall` would give it had it been stored."""
+        return _stretched(F.adaptive_avg_pool2d(ab, self.size), L)
 
     def _search_others(self, queries: Tensor, own: Ids) -> Tensor:
         """Rows [b]: the nearest that are neither the query's own picture nor a near-duplicate of it."""
@@ -106,3 +109,8 @@ class Bank(nn.Module):
                 setattr(self, key, torch.empty_like(state[prefix + key], device=self.ids.device))
         self._indexed = False
         super()._load_from_state_dict(state, prefix, *rest)
+
+
+def _stretched(ab: Tensor, L: Luma) -> Tensor:
+    """[b 2 h' w'] -> [b 2 h w], the size of L."""
+    return F.interpolate(ab, size=L.shape[-2:], mode="bilinear", align_corners=False).clamp(-1.0, 1.0)
