@@ -89,6 +89,7 @@ def _intervals(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
 def _pareto(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     """Quality against what it cost."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import EngFormatter, MaxNLocator
 
     names, colors = _headline(sheet)[:2], _colors(sheet)
     costs = [c for c in ("parameters", "seconds", "images_per_second") if c in payload["costs"]][:2]
@@ -103,7 +104,12 @@ def _pareto(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
                     error = [[cell.mean - cell.low], [cell.high - cell.mean]]
                     axis.errorbar(x, cell.mean, error, fmt="o", ms=4, lw=0.9, color=colors[line.label])
                     axis.annotate(line.label, (x, cell.mean), (5, 3), textcoords="offset points", fontsize=7)
-            axis.set_xscale("log")
+            spent = [x for line in sheet.lines if line.kind == "model" and (x := line.cost(cost))]
+            if spent and max(spent) > 10 * min(spent):
+                axis.set_xscale("log")
+            else:
+                axis.xaxis.set_major_locator(MaxNLocator(4))
+                axis.xaxis.set_major_formatter(EngFormatter(sep=""))
             axis.margins(x=0.25)
             axis.set_xlabel(payload["costs"][cost])
             axis.set_ylabel(f"{sheet.columns[name].title} {sheet.columns[name].arrow}")

@@ -2,8 +2,8 @@
 
     ab_hat(p) = E[ab | L*(p)]
 
-Skies are bright and blue, shadows are warm: how much of colorization is that? A network that looks at one pixel at a time
-cannot do better under squared error.
+Skies are bright and blue, shadows are warm: how much of colorization is that? A network that looks at one pixel at a
+time cannot do better under squared error.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -30,7 +30,8 @@ def delta_e_2000(lab_hat: Lab, lab: Lab) -> Tensor:
     """[b h w] CIEDE2000. In the precision of the input; not meant as a loss (its slope at gray is not finite).
 
     Written without a branch: turns of hue are counted by rounding, which processors do many times faster than they
-    choose. Where one color is gray dH is 0 whatever the hues are.
+    choose. Where one color is gray dH is 0 whatever the hues are. Two clamps keep numbers that do not matter from
+    becoming denormal, which would make everything four times slower.
     """
     L1, a1, b1 = lab.unbind(1)
     L2, a2, b2 = lab_hat.unbind(1)
@@ -58,7 +59,7 @@ def delta_e_2000(lab_hat: Lab, lab: Lab) -> Tensor:
         - 0.20 * _turned(cos4, sin4, 63)
     )
     from_blue = (h_mean - math.radians(275)) / math.radians(25)
-    d_theta = math.radians(30) * torch.exp(-from_blue.square())
+    d_theta = math.radians(30) * torch.exp(-from_blue.square().clamp_max(40.0))
     C_mean7 = _pow7(C_mean)
     R_T = -torch.sin(2 * d_theta) * 2 * torch.sqrt(C_mean7 / (C_mean7 + _25_7))
     from_mid = (L_mean - 50).square()
@@ -82,6 +83,7 @@ def _length(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _pow7(x: Tensor) -> Tensor:
+    x = x.clamp_min(1e-3)
     x2 = x * x
     return x2 * x2 * x2 * x
 

@@ -48,8 +48,9 @@ class SetMetric:
 
     def add(self, pair: Pair) -> None:
         """One batch."""
-        self._hat.append(self.features(pair.hat).double().cpu())
-        self._true.append(self.features(pair.true).double().cpu())
+        for kept, pixels, which in ((self._hat, pair.hat, "hat"), (self._true, pair.true, "true")):
+            key = f"features {which} {self.features.source} {self.features.resize}"  # FID and KID share the passes
+            kept.append(pair.view(key, lambda _, pixels=pixels: self.features(pixels)).double().cpu())
 
     def close(self) -> dict[str, Any]:
         """The number, with its n."""

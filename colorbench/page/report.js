@@ -27,6 +27,7 @@ const option = (value, text, selected) => el("option", { value, selected }, text
 function fill(select, values, chosen) {
   select.replaceChildren(...values.map(([value, text]) => option(value, text, value === chosen)));
 }
+const breakable = title => title.replace(/ ([↑↓▾▴])/g, "\u00a0$1").replace(/([(:@,])/g, "$1\u200b");  // where a head may wrap
 const dot = label => el("span", { class: "dot", style: `background:${colorOf[label]}`, "aria-hidden": "true" });
 const text = (x, y, content, attributes = {}) => svg("text", { x, y, ...attributes }, content);
 function short(v) {
@@ -68,7 +69,7 @@ function drawTable() {
   const head = (key, title) => {
     const state = sorting.key === key ? (sorting.down ? "descending" : "ascending") : "none";
     const arrow = state === "none" ? "" : sorting.down ? " ▾" : " ▴";
-    return el("th", { scope: "col", "aria-sort": state }, el("button", { type: "button", "data-key": key, onclick: () => sortBy(key) }, title + arrow));
+    return el("th", { scope: "col", "aria-sort": state }, el("button", { type: "button", "data-key": key, onclick: () => sortBy(key) }, breakable(title + arrow)));
   };
   const wanted = $("find").value.trim().toLowerCase();
   let rows = lines.filter(l => (!l.trivial || $("show-trivial").checked) && l.label.toLowerCase().includes(wanted));
