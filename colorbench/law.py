@@ -267,8 +267,9 @@ def draw_picture(
     *,
     device: "torch.device",
     scenes: int = 6,
+    draws: int = 2,
 ) -> Path:
-    """gray | truth | two draws of the law | conditional mean | each family (two draws if it is stochastic)."""
+    """gray | truth | two draws of the law | conditional mean | each family (``draws`` of them if it is stochastic)."""
     import torch
 
     from colorbench import color
@@ -293,8 +294,8 @@ def draw_picture(
         paint(f"law, draw {k + 1}", sampler, batch, k)
     paint("law, mean", mean, batch, 0)
     for name, family in families.items():
-        for k in range(2 if family.stochastic else 1):
-            paint(f"{name}, draw {k + 1}" if family.stochastic else name, family, batch, k)
+        for k in range(draws if family.stochastic else 1):
+            paint(f"{name}, draw {k + 1}" if family.stochastic and draws > 1 else name, family, batch, k)
     return draw_columns(columns, file, across=1)
 
 
@@ -392,8 +393,9 @@ def _print_oracles(args: argparse.Namespace) -> None:
             line for line in lines if line.name not in ("gray", "train mean", "conditional mean", "conditional median")
         ]
         draw_calibration(drawn, args.to / f"calibration-{world.level}.png")
-        families = {LABELS[name]: Oracle(answer=name, level=world.level) for name in ("mode", "pixels", "incoherent")}
-        draw_picture(families, plan, world, args.to / f"oracles-{world.level}.png", device=device)
+        families = {name: Oracle(answer=name, level=world.level) for name in ("mode", "pixels", "incoherent")}
+        file = args.to / f"oracles-{world.level}.png"
+        draw_picture(families, plan, world, file, device=device, scenes=5, draws=1)
 
 
 def _mean(data: Any, device: "torch.device") -> "Family":

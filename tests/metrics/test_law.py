@@ -95,12 +95,12 @@ POWER = {
 
 @pytest.fixture(scope="module")
 def power():
-    """Of scores at 1 % false alarms, on 150 scenes with 4 draws, without pixels."""
+    """Of scores at 2 % false alarms, on 100 scenes with 4 draws, without pixels."""
     rows = []
-    for index in range(150):
+    for index in range(100):
         seen = WORLD.seen(WORLD.name("test", index))
         rows.append((law_of("standard"), seen, np.flatnonzero(seen.classes > 0)[:11]))
-    return law.power(rows, ["sample", *POWER], 4, repeats=20)
+    return law.power(rows, ["sample", *POWER], 4, repeats=12, level=0.02)
 
 
 @pytest.mark.parametrize("oracle", POWER)
@@ -110,11 +110,11 @@ def test_every_broken_oracle_is_caught(power, oracle):
 
 
 def test_the_law_itself_is_seldom_accused(power):
-    assert all(share <= 0.2 for share in power["sample"].values())  # 1 % stated; 20 repeats
+    assert all(share <= 0.25 for share in power["sample"].values())  # 2 % stated; 12 repeats
 
 
 def test_objects_drawn_alone_have_right_frequencies_so_only_scene_scores_see_them(power):
-    assert power["incoherent"]["tv"] <= 0.2
+    assert power["incoherent"]["tv"] <= 0.25
     assert power["incoherent"]["clash"] == 1.0
 
 
