@@ -35,17 +35,14 @@ def errors(level: str, scenes: int) -> np.ndarray:
 def main(level: str, scenes: str) -> None:
     """Print the table."""
     found = errors(level, int(scenes))
-    weights = np.random.default_rng(1).multinomial(len(found), np.full(len(found), 1 / len(found)), 2000) / len(found)
-    print(f"{len(found)} scenes, level {level}\n")
+    n = len(found)
+    weights = np.random.default_rng(1).multinomial(n, np.full(n, 1 / n), 2000) / n
+    print(f"{n} scenes, level {level}\n")
     print(
         "| error in the a*b* plane | gray | sampler | mean | sampler - gray | sampler - mean |\n|---|---|---|---|---|---|"
     )
-    titles = (
-        "squared, whole scenes",
-        "squared, ambiguous objects",
-        "distance, whole scenes",
-        "distance, ambiguous objects",
-    )
+    parts = ("whole scenes", "ambiguous objects")
+    titles = [f"{error}, {part}" for error in ("squared", "distance") for part in parts]
     for j, title in enumerate(titles):
         gray, sampler, mean = found[:, :, j].mean(0)
         gaps = [np.quantile(weights @ (found[:, 1, j] - found[:, k, j]), [0.025, 0.975]) for k in (0, 2)]
