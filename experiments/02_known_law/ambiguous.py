@@ -38,9 +38,8 @@ def main(level: str, scenes: str) -> None:
     n = len(found)
     weights = np.random.default_rng(1).multinomial(n, np.full(n, 1 / n), 2000) / n
     print(f"{n} scenes, level {level}\n")
-    print(
-        "| error in the a*b* plane | gray | sampler | mean | sampler - gray | sampler - mean |\n|---|---|---|---|---|---|"
-    )
+    print("| error in the a*b* plane | gray | sampler | mean | sampler - gray | sampler - mean |")
+    print("|---" * 6 + "|")
     parts = ("whole scenes", "ambiguous objects")
     titles = [f"{error}, {part}" for error in ("squared", "distance") for part in parts]
     for j, title in enumerate(titles):
