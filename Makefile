@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= outputs
 
-.PHONY: setup run test test-slow lint table report smoke bench-data bench-metrics clean
+.PHONY: setup run test test-slow lint table report doctor smoke bench-data bench-metrics clean
 
 setup: $(VENV)/.installed
 
@@ -13,8 +13,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-run: setup ## train the default model on the embedded scenes, evaluate it, print its row and a picture
+run: setup ## train the default model on the embedded scenes, judge it, and place it between gray and the scenes' own law
 	$(BIN)/python -m colorbench
+	$(BIN)/python -m colorbench.law $$(ls -td outputs/default/unetgan-* | head -1)
 
 test: setup ## the default test suite
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -32,6 +33,9 @@ table: setup ## RUNS=folder ...
 
 report: setup
 	$(BIN)/python -m colorbench.report $(RUNS) -o outputs/report.html
+
+doctor: setup ## is everything in place? devices, precision, weights, cache, W&B, a tiny training
+	$(BIN)/python -m colorbench.doctor
 
 smoke: setup ## every part once, in seconds: a tiny run of the default model
 	$(BIN)/python -m colorbench experiment=smoke

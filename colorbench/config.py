@@ -22,6 +22,7 @@ COMPONENT_GROUPS = ("loss", "adversary", "perceptual", "sampler")
 NOT_SCIENCE = (
     "output", "device", "logger", "force", "evaluate", "plugins",
     "data.root", "data.source", "data.cache", "data.workers",
+    "data.threads", "data.resident_share", "data.file", "data.dataset", "data.shards",
     "engine.checkpoint_seconds", "engine.log_every", "monitor.previews", "metrics", "protocol",
 )  # fmt: skip
 """Keys that do not change what a run computes. The data's pictures enter the hash by their fingerprint instead."""
