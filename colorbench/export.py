@@ -1,0 +1,268 @@
+"""``python -m colorbench.export MODEL --format FORMAT``: a model for other runtimes, and how far from PyTorch it is.
+
+    onnx           L [b 1 h w] -> ab [b 2 h w], any b, any h and w that the network's stride divides
+    onnx-int8      the same in 8-bit integers: static, per channel, calibrated on pictures (QDQ)
+    torch-export   a program of torch.export
+
+Convolutions and the batch normalizations behind them are fused first: y = gamma (W x + b - mu) / sigma + beta is one
+convolution with W' = gamma W / sigma and b' = gamma (b - mu) / sigma + beta.
+
+Of a diffusion the denoiser is exported, (x, t, L) -> prediction; the sampler is a loop around it (sampling/sampler.py).
+Families that draw by other means, or search a bank, are not exported. Beside the file a report says how far its answers
+are from PyTorch's, at another batch and size than it was traced with, how long one picture takes and how large it is.
+"""
+
+import argparse
+import copy
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from colorbench import color
+from colorbench.colorizer import Colorizer
+from colorbench.errors import UserError
+from colorbench.family import Family
+from colorbench.noise import Noise
+from colorbench.registry import lookup
+from colorbench.retrieval.reference import TakesReference
+
+FORMATS = {"onnx": ".onnx", "onnx-int8": ".int8.onnx", "torch-export": ".pt2"}
+Runner = Callable[..., NDArray[np.float32]]
+
+
+class Answer(nn.Module):
+    """L [b 1 h w] -> ab [b 2 h w], of a family that answers without chance."""
+
+    def __init__(self, family: Family):
+        super().__init__()
+        self.family = family
+
+    def forward(self, L: Tensor) -> Tensor:
+        """One pass."""
+        return self.family.colorize(L, Noise(torch.zeros(L.shape[0], dtype=torch.int64)))
+
+
+def exportable(family: Family, size: int) -> tuple[nn.Module, tuple[Tensor, ...], tuple[str, ...], int]:
+    """(module, example inputs, their names, stride) of what is exported; UserError for what cannot be."""
+    stride = max([m.stride for m in family.modules() if isinstance(getattr(m, "stride", None), int)], default=1)
+    side = _side(size, stride)
+    if isinstance(family, lookup("family", "diffusion")):  # type: ignore[arg-type]
+        stride *= family.chroma_scale
+        side = _side(size, stride)
+        small = side // family.chroma_scale
+        example = (torch.zeros(2, 2, small, small), torch.full((2,), 0.5), torch.zeros(2, 1, side, side))
+        return fused(family.network), example, ("x", "t", "L"), stride
+    if family.stochastic or isinstance(family, TakesReference):
+        raise UserError("export: of this family only the deterministic and the diffusion models can be exported")
+    return Answer(fused(family)), (torch.zeros(2, 1, side, side),), ("L",), stride
+
+
+def _side(size: int, stride: int) -> int:
+    """At least two strides: torch.export takes a 1 for a constant."""
+    return max(2, -(-size // stride)) * stride
+
+
+def fused(module: nn.Module) -> nn.Module:
+    """A copy in which each convolution followed by a batch normalization is one convolution."""
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    module = copy.deepcopy(module).eval()
+    for parent in module.modules():
+        if isinstance(parent, nn.Sequential):
+            for i in range(len(parent) - 1):
+                if isinstance(parent[i], nn.Conv2d) and isinstance(parent[i + 1], nn.BatchNorm2d):
+                    parent[i], parent[i + 1] = fuse_conv_bn_eval(parent[i], parent[i + 1]), nn.Identity()
+    return module
+
+
+def write(module: nn.Module, example: tuple[Tensor, ...], names: tuple[str, ...], stride: int, file: Path) -> None:
+    """ONNX or a torch.export program, by the suffix; batch, height and width stay free."""
+    b, h, w = (torch.export.Dim(name, min=1, max=4096) for name in ("b", "h", "w"))
+
+    def free(x: Tensor, largest: int) -> dict[int, Any]:
+        if x.dim() == 1:
+            return {0: b}
+        step = stride * x.shape[-1] // largest
+        return {0: b, 2: step * h, 3: step * w}
+
+    shapes = tuple(free(x, example[-1].shape[-1]) for x in example)
+    with torch.no_grad():
+        program = torch.export.export(module, example, dynamic_shapes=shapes)
+        if file.suffix == ".pt2":
+            torch.export.save(program, file)
+            return
+        _need("onnx", "onnxscript")
+        torch.onnx.export(
+            program, (), str(file), input_names=list(names), output_names=["output"], dynamo=True, external_data=False,
+            verbose=False,
+        )  # fmt: skip
+
+
+def quantize(source: Path, target: Path, pictures: Sequence[tuple[Tensor, ...]], names: tuple[str, ...]) -> None:
+    """Static 8-bit integers, per channel, from the ranges that ``pictures`` make."""
+    _need("onnxruntime", "onnx")
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.left = iter(pictures)
+
+        def get_next(self) -> dict[str, Any] | None:
+            inputs = next(self.left, None)
+            return None if inputs is None else {n: x.numpy() for n, x in zip(names, inputs, strict=True)}
+
+    quantize_static(
+        str(source), str(target), Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
+        weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8,
+    )  # fmt: skip
+
+
+def runner(file: Path, names: tuple[str, ...]) -> Runner:
+    """What runs the file: one CPU thread."""
+    if file.suffix == ".pt2":
+        program = torch.export.load(file).module()
+        return lambda *inputs: program(*inputs).detach().numpy()
+    _need("onnxruntime")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return lambda *inputs: session.run(None, {n: x.numpy() for n, x in zip(names, inputs, strict=True)})[0]
+
+
+def report(
+    module: nn.Module, run: Runner, pictures: Sequence[tuple[Tensor, ...]], file: Path, stride: int
+) -> dict[str, Any]:
+    """Parity with PyTorch over ``pictures``, CPU latency of one, size of the file."""
+    from colorbench.metrics.difference import delta_e_2000
+
+    differences, delta = [], []
+    for inputs in pictures:
+        with torch.no_grad():
+            expected = module(*inputs)
+        found = torch.from_numpy(np.array(run(*inputs)))
+        differences.append((found - expected).abs())
+        if len(inputs) == 1:
+            L = inputs[0]
+            delta.append(delta_e_2000(color.join(L, found), color.join(L, expected)))
+    gap = torch.cat([d.flatten() for d in differences])
+    one = tuple(x[:1] for x in pictures[0])
+
+    def seconds(call: Callable[..., Any]) -> float:
+        call(*one)
+        times = []
+        for _ in range(10):
+            start = time.perf_counter()
+            call(*one)
+            times.append(time.perf_counter() - start)
+        return float(np.median(times))
+
+    with torch.no_grad():
+        ours = seconds(module)
+    result = {
+        "file": file.name, "bytes": file.stat().st_size, "stride": stride, "pictures": sum(len(p[0]) for p in pictures),
+        "max_difference": float(gap.max()), "mean_difference": float(gap.mean()),
+        "milliseconds": 1e3 * seconds(run), "milliseconds_torch": 1e3 * ours,
+    }  # fmt: skip
+    if delta:
+        every = torch.cat([d.flatten() for d in delta])
+        result |= {"ciede2000_mean": float(every.mean()), "ciede2000_max": float(every.max())}
+    return result
+
+
+def probes(module_inputs: tuple[Tensor, ...], lightness: Tensor, stride: int) -> list[tuple[Tensor, ...]]:
+    """Batches of other sizes than the traced one; the last input is L, the others are drawn from a fixed seed."""
+    batches = []
+    generator = torch.Generator().manual_seed(0)
+    for i, L in enumerate(lightness.split(4)):
+        side = -(-L.shape[-1] // stride) * stride + (stride if i % 2 else 0)
+        L = nn.functional.interpolate(L, (side, side + stride), mode="bilinear")
+        if len(module_inputs) == 1:
+            batches.append((L,))
+            continue
+        scale = module_inputs[-1].shape[-1] // module_inputs[0].shape[-1]
+        x = torch.randn(len(L), 2, L.shape[-2] // scale, L.shape[-1] // scale, generator=generator)
+        batches.append((x, torch.rand(len(L), generator=generator), L))
+    return batches
+
+
+def export(model: Colorizer, kind: str, file: Path, lightness: Tensor) -> dict[str, Any]:
+    """Write ``file`` and a .json report beside it. lightness: L [n 1 s s] of pictures, to calibrate on and compare."""
+    module, example, names, stride = exportable(model.family, model.size)
+    pictures = probes(example, lightness, stride)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "onnx-int8":
+        whole = file.with_name(f".{file.name}.whole.onnx")
+        try:
+            write(module, example, names, stride, whole)
+            quantize(whole, file, pictures[: max(1, len(pictures) // 2)], names)
+        finally:
+            whole.unlink(missing_ok=True)
+        pictures = pictures[len(pictures) // 2 :]
+    else:
+        write(module, example, names, stride, file)
+    result = {"format": kind, "inputs": list(names), **report(module, runner(file, names), pictures, file, stride)}
+    file.with_name(f"{file.name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m colorbench.export", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("model", help="run folder, portable model, or USER/NAME of the Hub")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="onnx")
+    parser.add_argument("-o", "--output", help="the file (NAME of the model, here)")
+    parser.add_argument("--pictures", help="folder of pictures to calibrate on and to compare over; a few dozen")
+    options = parser.parse_args(argv)
+    model = Colorizer.from_pretrained(options.model, device="cpu")
+    file = Path(options.output or f"{model.name}{FORMATS[options.format]}")
+    if options.format == "onnx-int8" and not options.pictures:
+        raise UserError("--format onnx-int8: ranges are measured on pictures; give some: --pictures FOLDER")
+    lightness = _lightness(options.pictures, model.size)
+    result = export(model, options.format, file, lightness)
+    print(f"{file}: {result['bytes'] / 2**20:.2f} MB; " + ", ".join(
+        f"{key} {value:.3g}" for key, value in result.items() if isinstance(value, float)))  # fmt: skip
+
+
+def _lightness(folder: str | None, size: int, most: int = 64) -> Tensor:
+    from colorbench.data.folder import walk
+    from colorbench.photo import read_photo
+
+    if folder is None:
+        return torch.rand(16, 1, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    found = []
+    for path, _ in walk(Path(folder)):
+        if len(found) == most:
+            break
+        try:
+            found.append(read_photo(Path(path), recolor=True).small(size, size))
+        except UserError as error:
+            print(f"colorbench.export: {path}: {error}", file=sys.stderr)
+    if len(found) < 8:
+        raise UserError(f"--pictures {folder}: {len(found)} usable pictures; at least 8 are needed")
+    return torch.cat(found)
+
+
+def _need(*packages: str) -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise UserError(f"export: {', '.join(missing)} not installed; pip install 'colorbench[export]'")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        print(f"colorbench.export: {error}", file=sys.stderr)
+        sys.exit(2)
