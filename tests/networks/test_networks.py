@@ -127,3 +127,32 @@ def test_the_denoiser_uses_condition_and_time_and_every_place_sees_every_other()
     (slope,) = torch.autograd.grad(y[0, 0, 0, 0], x)
     assert slope[0, :, 15, 15].abs().sum() > 0  # the far corner: attention, or it would not reach
     torch.testing.assert_close(y, network.denoise(x, t, network.encode(L)))
+
+
+BACKBONE = {
+    "network": "backboneunet", "outputs": 2, "name": "squeezenet1_1", "width": 8, "norm": "batch",
+    "activation": "relu", "weights": "none",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "vgg16"])
+def test_a_trunk_becomes_a_unet_of_any_size_and_all_of_it_learns(name):
+    network = registry.build("network", {**BACKBONE, "name": name})
+    out = network(torch.rand(2, 1, 37, 50) * 2 - 1)
+    assert out.shape == (2, 2, 37, 50)
+    (out - 0.3).square().mean().backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_a_trunk_that_cannot_be_a_unet_is_one_clear_line():
+    with pytest.raises(UserError, match="name: 'alexnet' is not one of squeezenet1_1, vgg16"):
+        registry.build("network", {**BACKBONE, "name": "alexnet"})
+
+
+@pytest.mark.skipif(not WEIGHTS.exists(), reason="the SqueezeNet file is not here")
+def test_pretrained_weights_reach_the_unet():
+    from safetensors.torch import load_file
+
+    network = registry.build("network", {**BACKBONE, "weights": str(WEIGHTS)})
+    stored = load_file(WEIGHTS)["features.3.squeeze.weight"]
+    assert any(torch.equal(p, stored) for p in network.parameters())
