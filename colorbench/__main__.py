@@ -112,11 +112,8 @@ def _validate(overrides: list[str], sweeping: bool, extra_dirs: list[str]) -> No
 
 
 def _listed(override: Any) -> bool:
-    return (
-        (override.is_sweep_override()
-        and override.is_choice_sweep())
-        or (override.is_sweep_override()
-        and override.is_discrete_sweep())
+    return (override.is_sweep_override() and override.is_choice_sweep()) or (
+        override.is_sweep_override() and override.is_discrete_sweep()
     )
 
 

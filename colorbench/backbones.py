@@ -162,7 +162,7 @@ def _from_hub(name: Name) -> dict[str, Tensor]:
             torch.hub.download_url_to_file(_url(name), str(path), progress=False)
         except (URLError, OSError, RuntimeError) as error:
             raise UserError(
-                f"weights: {name}'s ImageNet weights are not cached and cannot be downloaded ({error}); put {path.name} "
+                f"weights: {name}'s ImageNet weights are neither cached nor to be had ({error}); put {path.name} "
                 f"into {path.parent}, or give the path of a file"
             ) from error
         finally:

@@ -52,17 +52,19 @@ class Answer(nn.Module):
 
 def exportable(family: Family, size: int) -> tuple[nn.Module, tuple[Tensor, ...], tuple[str, ...], int]:
     """(module, example inputs, their names, stride) of what is exported; UserError for what cannot be."""
-    stride = max([m.stride for m in family.modules() if isinstance(getattr(m, "stride", None), int)], default=1)
+    family_: Any = family  # nn.Module types its attributes as Tensor | Module
+    strides: list[Any] = [getattr(m, "stride", None) for m in family.modules()]
+    stride = max([s for s in strides if isinstance(s, int)], default=1)
     side = _side(size, stride)
     if isinstance(family, lookup("family", "diffusion")):  # type: ignore[arg-type]
-        stride *= family.chroma_scale
+        stride *= family_.chroma_scale
         side = _side(size, stride)
-        small = side // family.chroma_scale
+        small = side // family_.chroma_scale
         example = (torch.zeros(2, 2, small, small), torch.full((2,), 0.5), torch.zeros(2, 1, side, side))
-        return fused(family.network), example, ("x", "t", "L"), stride
+        return fused(family_.network), example, ("x", "t", "L"), stride
     if family.stochastic or isinstance(family, TakesReference):
         raise UserError("export: of this family only the deterministic and the diffusion models can be exported")
-    return Answer(fused(family)), (torch.zeros(2, 1, side, side),), ("L",), stride
+    return Answer(fused(family_)), (torch.zeros(2, 1, side, side),), ("L",), stride
 
 
 def _side(size: int, stride: int) -> int:
@@ -70,7 +72,7 @@ def _side(size: int, stride: int) -> int:
     return max(2, -(-size // stride)) * stride
 
 
-def fused(module: nn.Module) -> nn.Module:
+def fused(module: Any) -> Any:
     """A copy in which each convolution followed by a batch normalization is one convolution."""
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -78,8 +80,9 @@ def fused(module: nn.Module) -> nn.Module:
     for parent in module.modules():
         if isinstance(parent, nn.Sequential):
             for i in range(len(parent) - 1):
-                if isinstance(parent[i], nn.Conv2d) and isinstance(parent[i + 1], nn.BatchNorm2d):
-                    parent[i], parent[i + 1] = fuse_conv_bn_eval(parent[i], parent[i + 1]), nn.Identity()
+                convolution, norm = parent[i], parent[i + 1]
+                if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    parent[i], parent[i + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
     return module
 
 
@@ -181,7 +184,7 @@ def report(
 
 def probes(module_inputs: tuple[Tensor, ...], lightness: Tensor, stride: int) -> list[tuple[Tensor, ...]]:
     """Batches of other sizes than the traced one; the last input is L, the others are drawn from a fixed seed."""
-    batches = []
+    batches: list[tuple[Tensor, ...]] = []
     generator = torch.Generator().manual_seed(0)
     for i, L in enumerate(lightness.split(4)):
         side = -(-L.shape[-1] // stride) * stride + (stride if i % 2 else 0)
@@ -239,7 +242,7 @@ def _lightness(folder: str | None, size: int, most: int = 64) -> Tensor:
 
     if folder is None:
         return torch.rand(16, 1, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    found = []
+    found: list[Tensor] = []
     for path, _ in walk(Path(folder)):
         if len(found) == most:
             break

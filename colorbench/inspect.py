@@ -136,7 +136,7 @@ def draw(found: Anatomy, file: Path, title: str) -> Path:
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.8)
         axes.tick_params(labelsize=6)
-    for axes in below.axes[len(found.layers):]:
+    for axes in below.axes[len(found.layers) :]:
         axes.axis("off")
     figure.savefig(file, dpi=100)
     return file

@@ -31,7 +31,7 @@ from colorbench.errors import UserError
 
 DECODERS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 200_000_000
-_WRITERS = {
+_WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {"compress_level": 4}), ".webp": ("WEBP", {"lossless": True}), ".bmp": ("BMP", {}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}), ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
 }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from colorbench.backbones import checkpoint_follows
 from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
 from colorbench.engine.folder import RunFolder
 from colorbench.errors import UserError
@@ -43,7 +44,8 @@ class Run:
         if found is None:
             raise UserError(f"{self.path}: no checkpoint {checkpoint!r}; has the run trained?")
         load_plugins(self.config["plugins"])
-        family = build("family", self.config["model"], "model")
+        with checkpoint_follows():  # pretrained files need not be there: their weights are in the checkpoint
+            family = build("family", self.config["model"], "model")
         load_into(family, load_weights(found / "ema.safetensors"), str(found))
         return family.to(device).eval()
 

@@ -167,7 +167,7 @@ class _Build:
         self.workers, self.tell = workers, tell
         self.building = folder.with_name(folder.name + ".building")
         self.done = 0
-        self.kept: Counter[str] = Counter({split: 0 for split in SPLITS})
+        self.kept: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
         self.dropped: Counter[str] = Counter()
         self.seen: dict[str, str] = {}
         self.progress = _Progress(len(items), 0, tell)

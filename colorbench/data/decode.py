@@ -21,6 +21,9 @@ from colorbench.data.source import Dropped, Rendered
 Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\..*")
 
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+"""What Pillow may try: a PostScript file under another name must not start an interpreter."""
+
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp"})
 
 
@@ -29,7 +32,7 @@ def render_bytes(data: bytes, size: int, *, max_pixels: int, stretch: bool = Fal
     sha256 = hashlib.sha256(data).hexdigest()
     width = height = 0
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
                 reason = f"too large: {width} x {height} is more than max_pixels={max_pixels}"

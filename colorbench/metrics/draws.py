@@ -71,9 +71,7 @@ def ranks(draws: Tensor, y: Tensor) -> Tensor:
     below = sum((x < y).to(torch.int8) for x in draws)
     tied = sum((x == y).to(torch.int8) for x in draws)
     weight = 1.0 / (1.0 + tied.float())
-    return torch.stack(
-        [(weight * ((below <= r) & (r <= below + tied))).flatten(1).mean(1) for r in range(k + 1)]
-    )
+    return torch.stack([(weight * ((below <= r) & (r <= below + tied))).flatten(1).mean(1) for r in range(k + 1)])
 
 
 def coverage(shares: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -50,7 +50,8 @@ class SetMetric:
         """One batch."""
         for kept, pixels, which in ((self._hat, pair.hat, "hat"), (self._true, pair.true, "true")):
             key = f"features {which} {self.features.source} {self.features.resize}"  # FID and KID share the passes
-            kept.append(pair.view(key, lambda _, pixels=pixels: self.features(pixels)).double().cpu())
+            found = pair.view(key, lambda _, pixels=pixels: self.features(pixels))  # type: ignore[misc]
+            kept.append(found.double().cpu())
 
     def close(self) -> dict[str, Any]:
         """The number, with its n."""
@@ -78,9 +79,7 @@ class FID(SetMetric):
         self, *, network: Network = "inception", resize: Resize = "clean", weights: str | None = None,
         label: str | None = None, side: int | None = None, least: int = 2048,
     ) -> None:  # fmt: skip
-        super().__init__(
-            Features(network=network, resize=resize, weights=weights, label=label, side=side), "fid"
-        )
+        super().__init__(Features(network=network, resize=resize, weights=weights, label=label, side=side), "fid")
         self.least = least
 
     def compute(self, hat: np.ndarray, true: np.ndarray) -> dict[str, Any]:

@@ -80,11 +80,11 @@ def read(scene: Scene, colorings: np.ndarray) -> Reading:
     usual = x[:, :, None] - k[:, None, None] * base[owner] - g[:, None, None] * slope[owner]  # [K p m 2]
     draws, modes = len(x), base.shape[1]
     shift = np.zeros((draws, n, modes, 2))
-    np.add.at(shift, (slice(None), owner), k[:, None, None] * usual)
+    np.add.at(shift, (slice(None), owner), k[:, None, None] * usual)  # type: ignore[arg-type]
     shift /= np.maximum(power, 1e-9)[:, None, None]
     rest = ((usual - k[:, None, None] * shift[:, owner]) ** 2).sum(-1)  # [K p m]
     spill = np.zeros((draws, n, modes))
-    np.add.at(spill, (slice(None), owner), rest)
+    np.add.at(spill, (slice(None), owner), rest)  # type: ignore[arg-type]
     spill /= np.maximum(count, 1)[:, None]
     far = (shift**2).sum(-1) + spill * np.abs(slope).any((1, 2))[:, None]
     loss = far + spill + np.where(np.arange(modes) < law.sizes[classes][:, None], 0.0, np.inf)
@@ -140,7 +140,7 @@ Floor = dict[str, tuple[float, float, float]]
 
 def score(readings: Sequence[Reading]) -> LawScores:
     """All scores of a set of scenes. Raises ValueError when nothing could be measured."""
-    return _scores(readings[0].law, sum(_sums(reading) for reading in readings))
+    return _scores(readings[0].law, np.sum([_sums(reading) for reading in readings], axis=0))
 
 
 def deviations(readings: Sequence[Reading], resamples: int = 200, seed: int = 0) -> dict[str, float]:
@@ -270,10 +270,10 @@ def _sums(r: Reading) -> np.ndarray:
         pair = chosen[k][:2] if k == j else chosen[k][:1] + chosen[j][:1]
         if len(pair) < 2:
             continue
-        o, p = pair
-        joint, tie = _joint(prior, rates[:, o], rates[:, p])
+        first, second = pair
+        joint, tie = _joint(prior, rates[:, first], rates[:, second])
         if np.abs(tie).sum() / 2 >= TIED:
-            np.add.at(to["pair"][i], (r.modes[:, o], r.modes[:, p]), 1.0 / draws)  # NONE = -1 is the last row
+            np.add.at(to["pair"][i], (r.modes[:, first], r.modes[:, second]), 1.0 / draws)  # -1: the last row
             to["law"][i] += joint
     return flat
 

@@ -47,6 +47,4 @@ class Rise(nn.Sequential):
     """Transposed 4x4 convolution of stride 2, normalization, activation: twice the size."""
 
     def __init__(self, inputs: int, outputs: int, *, norm: str, act: str) -> None:
-        super().__init__(
-            nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), normalization(norm, outputs), activation(act)
-        )
+        super().__init__(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), normalization(norm, outputs), activation(act))

@@ -29,7 +29,7 @@ def silent(_: str) -> None: ...
 
 
 def recipe(**changes: Any) -> Recipe:
-    limits = {split: None for split in SPLITS}
+    limits = dict.fromkeys(SPLITS)
     return Recipe(**{"size": 8, "limits": limits, "min_chroma": 4.0, "min_contrast": 1.0, "min_side": 8,
                      "duplicates": False} | changes)  # fmt: skip
 
@@ -320,5 +320,3 @@ def test_names_of_any_bytes_come_back_from_the_manifest(photos: Path, tmp_path: 
     for i, name in enumerate(sorted(odd)):
         photo(200 + i).save(photos / name)
     assert odd < set(verdicts(build(photos, tmp_path / "cache")))
-
-

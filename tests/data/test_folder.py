@@ -94,7 +94,7 @@ def test_a_dangling_link_is_an_item_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_names_may_hold_newlines_and_any_bytes(tmp_path: Path) -> None:
-    names = ["new\nline.png", "tab\t.png", os.fsdecode(b"latin-\xe9.png"), "comma,\"quote\".png", "日本.png"]
+    names = ["new\nline.png", "tab\t.png", os.fsdecode(b"latin-\xe9.png"), 'comma,"quote".png', "日本.png"]
     add(tmp_path, *names)
     assert set(splits(tmp_path)) == set(names)
     assert all("\n" not in printable(name) and printable(name).isprintable() for name in names)

@@ -6,6 +6,7 @@ texture and place. ``light`` is the side the light comes from: -1 left, +1 right
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from colorbench.data.scenes.canvas import Canvas, fractal, noise, profile, smooth
 
@@ -17,7 +18,7 @@ def sky(c: Canvas, obj: int, horizon: float, sun: tuple[float, float] | None, co
     w = c.window(0, 0, 1, horizon + 0.03)
     t = np.clip(w.y / horizon, 0, 1)
     L = 62 + 22 * t
-    sat = 1.0
+    sat: float | NDArray[np.float64] = 1.0
     if cover > 0:
         u, v = w.x * 2.6 + seed, (w.y / horizon) ** 1.3 * 4.5 + seed * 1.7
         n = fractal(u, v, 4)
@@ -402,7 +403,7 @@ def table(c: Canvas, obj: int, top: float, style: int, seed: float) -> None:
     u = (w.x - 0.5) / (0.55 + 0.6 * d)
     if style == 2:
         L = 52 + 8 * d + 10 * (noise(w.x * 5 + seed, w.y * 40) - 0.5) - 8 * (np.mod(d * 3.2, 1) < 0.05)
-        sat = 1.0
+        sat: float | NDArray[np.float64] = 1.0
     else:
         a = np.mod(u * 6 + seed, 1) < 0.5
         b = np.mod(np.log(d + 0.35) * 5.2, 1) < 0.5

@@ -17,8 +17,10 @@ Draws that are wrong in one way each:
 """
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from colorbench.data.scenes.law import CUT, Law, Seen, pick
 from colorbench.data.scenes.world import Scene
@@ -81,7 +83,7 @@ def _peaked(rates: np.ndarray) -> np.ndarray:
     return (np.arange(rates.shape[-1]) == rates.argmax(-1, keepdims=True)).astype(float)
 
 
-BENT = {
+BENT: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "sample": lambda rates: rates,
     "uniform": _flat,
     "collapsed": _peaked,
