@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from colorbench import color
-from colorbench.memory import keep_freed_memory
 from colorbench.metrics.metric import Pair
 from colorbench.metrics.suite import Suite
 
@@ -84,7 +83,6 @@ def main() -> None:
     p.add_argument("--device", default="cpu")
     p.add_argument("--no-loop", action="store_true", help="only ours (for many pictures on a GPU)")
     args = p.parse_args()
-    keep_freed_memory()  # as the commands do; it serves the loop just as well
     device, suite = torch.device(args.device), Suite.of(CONFIG)
     hat, true = (x.to(device) for x in pictures(args.pictures, args.size))
 

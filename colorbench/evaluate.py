@@ -389,9 +389,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(args: argparse.Namespace) -> Iterator[Path | None]:
     from colorbench.engine.precision import choose_device
-    from colorbench.memory import keep_freed_memory
 
-    keep_freed_memory()
     overrides, device = _compose(args.overrides), choose_device(args.device)
     runs = [path for path in args.paths if (path / "config.yaml").is_file()]
     if args.export is not None:
