@@ -13,11 +13,11 @@ from torch import nn
 
 from colorbench.arrays import Chroma, Luma
 from colorbench.batch import Batch
-from colorbench.family import Family, Objective, Weights, weigh
+from colorbench.family import Family, Objective, Weights
 from colorbench.losses.adversary import Adversary
 from colorbench.losses.distance import Distance
-from colorbench.losses.game import Game
-from colorbench.losses.terms import checked, chroma_ratio
+from colorbench.losses.game import Game, play
+from colorbench.losses.terms import checked
 from colorbench.noise import Noise
 from colorbench.registry import register
 
@@ -41,20 +41,11 @@ class GAN(Family):
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
         """The discriminator's move, then the generator's."""
-        L, ab = batch.L, batch.ab
-        ab_hat = self.generator(L).float()
+        ab_hat = self.generator(batch.L).float()
         game = Game(self.discriminator, self.adversary)
-        logs = {"chroma_ratio": chroma_ratio(ab_hat, ab)}
-        terms = {}
-        if weights["adversarial"]:
-            yield from game.discriminate(L, ab, ab_hat, noise.uniform("penalty", 1, 1, 1))
-            terms["adversarial"], balance = game.deceive(L, ab_hat)
-            logs.update(balance)
-        if weights["distance"]:
-            terms["distance"] = self.distance(L, ab_hat, ab)
-        if weights["perceptual"] and self.perceptual is not None:
-            terms["perceptual"] = self.perceptual(L, ab_hat, ab)
-        yield Objective(weigh(terms, weights), "generator", {**logs, **terms})
+        return play(
+            batch, ab_hat, noise, weights, game=game, distance=self.distance, perceptual=self.perceptual, logs={}
+        )  # fmt: skip
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         """The generator's answer; noise is not used."""

@@ -16,11 +16,11 @@ from torch import nn
 
 from colorbench.arrays import Chroma, Luma, Tensor
 from colorbench.batch import Batch
-from colorbench.family import Family, Objective, Weights, weigh
+from colorbench.family import Family, Objective, Weights
 from colorbench.losses.adversary import Adversary
 from colorbench.losses.distance import Distance
-from colorbench.losses.game import Game
-from colorbench.losses.terms import checked, chroma_ratio
+from colorbench.losses.game import Game, play
+from colorbench.losses.terms import checked
 from colorbench.noise import Noise
 from colorbench.registry import register
 from colorbench.retrieval.bank import Bank
@@ -57,21 +57,12 @@ class Retrieval(Family, TakesReference):
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
         """The discriminator's move, then the generator's."""
-        L, ab = batch.L, batch.ab
-        h = self.bank.recall(L, exclude=batch.ids if self.training else None)  # validation is not in the bank
-        ab_hat = self._generate(L, h)
-        game = Game(self.discriminator, self.adversary)
-        logs = {"chroma_ratio": chroma_ratio(ab_hat, ab), "hint_distance": (h - ab).abs().mean(dim=(1, 2, 3))}
-        terms = {}
-        if weights["adversarial"]:
-            yield from game.discriminate(L, ab, ab_hat, noise.uniform("penalty", 1, 1, 1))
-            terms["adversarial"], balance = game.deceive(L, ab_hat)
-            logs.update(balance)
-        if weights["distance"]:
-            terms["distance"] = self.distance(L, ab_hat, ab)
-        if weights["perceptual"] and self.perceptual is not None:
-            terms["perceptual"] = self.perceptual(L, ab_hat, ab)
-        yield Objective(weigh(terms, weights), "generator", {**logs, **terms})
+        h = self.bank.recall(batch.L, exclude=batch.ids if self.training else None)  # validation is not in the bank
+        return play(
+            batch, self._generate(batch.L, h), noise, weights, game=Game(self.discriminator, self.adversary),
+            distance=self.distance, perceptual=self.perceptual,
+            logs={"hint_distance": (h - batch.ab).abs().mean(dim=(1, 2, 3))},
+        )  # fmt: skip
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         """With the nearest training picture's colors; noise is not used."""

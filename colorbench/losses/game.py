@@ -5,6 +5,8 @@ for real by the D just updated. A family asks for D's objective, yields it, and 
 
     yield from game.discriminate(L, ab, ab_hat, mix)       # D's move; nothing flows into G
     adversarial, logs = game.deceive(L, ab_hat)            # after the yield: D's weights are the new ones
+
+:func:`play` is the whole round of a family whose generator also minimizes a distance and a perceptual distance.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,8 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from colorbench.arrays import Chroma, Luma, PerImage
-from colorbench.family import Objective
+from colorbench.batch import Batch
+from colorbench.family import Objective, Weights, weigh
 from colorbench.losses.adversary import Adversary
+from colorbench.losses.distance import Distance
+from colorbench.losses.terms import chroma_ratio
+from colorbench.noise import Noise
 
 
 @dataclass
@@ -44,3 +50,25 @@ class Game:
         g_loss = adversarial.detach().mean()
         ratio = g_loss / self.loss.abs().clamp_min(1e-6) if self.loss is not None else torch.ones_like(g_loss)
         return adversarial, {"g_loss": g_loss, "gd_ratio": ratio}
+
+
+def play(
+    batch: Batch, ab_hat: Chroma, noise: Noise, weights: Weights, *, game: Game, distance: Distance,
+    perceptual: Distance | None, logs: Mapping[str, Tensor],
+) -> Iterator[Objective]:  # fmt: skip
+    """The discriminator's move, then the generator's: its adversarial, distance and perceptual terms, weighed.
+
+    A term of weight 0 is not computed. logs: what else the generator's objective reports.
+    """
+    L, ab = batch.L, batch.ab
+    logs = {"chroma_ratio": chroma_ratio(ab_hat, ab), **logs}
+    terms = {}
+    if weights["adversarial"]:
+        yield from game.discriminate(L, ab, ab_hat, noise.uniform("penalty", 1, 1, 1))
+        terms["adversarial"], balance = game.deceive(L, ab_hat)
+        logs.update(balance)
+    if weights["distance"]:
+        terms["distance"] = distance(L, ab_hat, ab)
+    if weights["perceptual"] and perceptual is not None:
+        terms["perceptual"] = perceptual(L, ab_hat, ab)
+    yield Objective(weigh(terms, weights), "generator", {**logs, **terms})
