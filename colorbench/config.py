@@ -80,12 +80,6 @@ def resolve(tree: Any, overrides: Sequence[str]) -> dict[str, Any]:
     return OmegaConf.to_container(tree, resolve=True)  # type: ignore[return-value]
 
 
-def choices(overrides: Sequence[str]) -> dict[str, str]:
-    """The group options named in ``overrides``: {'model': 'unet', ...}."""
-    found = (re.fullmatch(r"\+?([a-z_]+)=([\w./-]+)", word) for word in normalize(overrides))
-    return {m[1]: m[2] for m in found if m and (conf_dir() / m[1]).is_dir()}
-
-
 def identity(config: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
     """What the run computes: the configuration without :data:`NOT_SCIENCE`, and the pictures it learns from."""
     science = json.loads(json.dumps(config))
