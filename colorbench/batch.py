@@ -19,14 +19,9 @@ class Batch:
     visits: Ids
 
     @classmethod
-    def of_bytes(cls, pixels: Bytes, ids: Ids, visits: Ids | None = None) -> "Batch":
-        """From 8-bit sRGB pictures, on their device."""
-        return cls(*color.encode_bytes(pixels), ids, torch.zeros_like(ids) if visits is None else visits)
-
-    @classmethod
-    def of_rgb(cls, rgb: Picture, ids: Ids, visits: Ids) -> "Batch":
-        """From float pictures in [0, 1] (after augmentation)."""
-        return cls(*color.encode(rgb), ids, visits)
+    def of_bytes(cls, pixels: Bytes, ids: Ids) -> "Batch":
+        """From 8-bit sRGB pictures, on their device; never seen before."""
+        return cls(*color.encode_bytes(pixels), ids, torch.zeros_like(ids))
 
     def __len__(self) -> int:
         return len(self.ids)

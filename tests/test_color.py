@@ -45,6 +45,36 @@ def test_bytes_and_floats_give_the_same_lab():
     )
 
 
+@pytest.mark.parametrize("shape", [(3, 3, 200, 200), (9, 3, 64, 64), (0, 3, 8, 8), (2, 3, 1, 1)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_pictures_of_any_number_and_size_are_converted_alike_and_where_asked(shape, threads):
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    expected = color.split(color.rgb_to_lab(color.from_bytes(pixels)))
+    room = torch.empty(len(pixels), 1, *shape[2:]), torch.empty(len(pixels), 2, *shape[2:])
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = color.encode_bytes(pixels.flip(-1).flip(-1).mT, out=room)
+        of_floats = color.encode(color.from_bytes(pixels))
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] is room[0]
+    for mine, floats, true in zip(found, of_floats, expected, strict=True):
+        torch.testing.assert_close(mine.mT, true, atol=1e-5, rtol=0)
+        torch.testing.assert_close(floats, true, atol=1e-5, rtol=0)
+
+
+def test_lab_is_exact_at_whatever_precision_networks_multiply():
+    pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
+    expected = color.bytes_to_lab(pixels)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        assert torch.equal(color.bytes_to_lab(pixels), expected)
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def test_network_units_stay_inside_their_ranges_over_the_whole_gamut():
     L, ab = color.encode(cube(33))
     assert L.min() >= -1 - 1e-6

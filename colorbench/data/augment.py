@@ -43,16 +43,17 @@ class Standard:
         """Nothing but flips?"""
         return not (self.rotation or self.crop < 1.0 or self.jitter or self.blur)
 
-    def flipped(self, pixels: Bytes, noise: Noise) -> Bytes:
-        """8-bit pictures, some of them mirrored."""
-        if not self.flip:
-            return pixels
-        mirrored = (noise.uniform("flip") < self.flip).nonzero()[:, 0]
-        return pixels.index_copy(0, mirrored, pixels[mirrored].flip(-1))
+    def flip_(self, pixels: Bytes, noise: Noise) -> Bytes:
+        """8-bit pictures, some of them mirrored in place."""
+        if self.flip:
+            mirrored = (noise.uniform("flip") < self.flip).nonzero()[:, 0]
+            for some in mirrored.tolist() if pixels.device.type == "cpu" else [mirrored]:
+                pixels[some] = pixels[some].flip(-1)
+        return pixels
 
     def __call__(self, pixels: Bytes, noise: Noise) -> Picture:
-        """Pictures in [0, 1] after everything that is switched on."""
-        rgb = color.from_bytes(self.flipped(pixels, noise))
+        """Pictures in [0, 1] after everything that is switched on; ``pixels`` may be mirrored in place."""
+        rgb = color.from_bytes(self.flip_(pixels, noise))
         if self.rotation or self.crop < 1.0:
             rgb = self._placed(rgb, noise)
         if self.jitter:

@@ -19,6 +19,7 @@ from colorbench.batch import Batch
 from colorbench.data.ahead import ahead
 from colorbench.data.augment import Standard
 from colorbench.data.pictures import Pictures
+from colorbench.data.recycled import Recycled
 from colorbench.errors import UserError
 from colorbench.noise import Noise
 
@@ -50,6 +51,7 @@ class CachedFeed:
         self.pictures, self.augment = pictures, augment
         self.resident_share, self.threads = resident_share, threads
         self._resident: dict[torch.device, Tensor] = {}
+        self._recycled = Recycled()
 
     @property
     def fingerprint(self) -> str:
@@ -85,12 +87,16 @@ class CachedFeed:
 
     def _batch(self, pixels: Tensor, rows: Tensor, visits: Tensor, seed: int, device: torch.device) -> Batch:
         ids = self.pictures.ids[rows]
-        if pixels.device == device:
+        if pixels.device == device and device.type != "cpu":
             chosen = pixels[rows.to(device)]
         else:
-            chosen = torch.empty(len(rows), *pixels.shape[1:], dtype=torch.uint8, pin_memory=device.type == "cuda")
+            shape = (len(rows), *pixels.shape[1:])
+            if device.type == "cuda":
+                chosen = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+            else:
+                chosen = self._recycled.empty(*shape, dtype=torch.uint8)
             chosen = torch.index_select(pixels, 0, rows, out=chosen).to(device, non_blocking=True)
-        return augmented(chosen, ids.to(device), visits.to(device), seed, self.augment)
+        return augmented(chosen, ids.to(device), visits.to(device), seed, self.augment, self._recycled)
 
     def _pixels(self, device: torch.device) -> Tensor:
         pixels = self.pictures.pixels
@@ -110,12 +116,17 @@ def part_of(batch_size: int, world: int) -> int:
     return batch_size // world
 
 
-def augmented(pixels: Bytes, ids: Ids, visits: Ids, seed: int, augment: Standard) -> Batch:
-    """A training batch of 8-bit pictures on their device."""
+def augmented(pixels: Bytes, ids: Ids, visits: Ids, seed: int, augment: Standard, recycled: Recycled) -> Batch:
+    """A training batch of 8-bit pictures on their device, which it may change."""
+    b, _, h, w = pixels.shape
     noise = Noise.of(seed, ids, visits)
+    empty = recycled.empty if pixels.device.type == "cpu" else partial(torch.empty, device=pixels.device)
+    L, ab = empty(b, 1, h, w, dtype=torch.float32), empty(b, 2, h, w, dtype=torch.float32)
     if augment.leaves_bytes:
-        return Batch.of_bytes(augment.flipped(pixels, noise), ids, visits)
-    step = len(ids) if pixels.device.type != "cpu" else max(2**16 // pixels[0, 0].numel(), 1)  # fits the CPU's cache
-    rgb = [augment(few, stream) for few, stream in zip(pixels.split(step), noise.split(step), strict=True)]
-    L, ab = zip(*map(color.encode, rgb), strict=True)
-    return Batch(torch.cat(L), torch.cat(ab), ids, visits)
+        color.encode_bytes(augment.flip_(pixels, noise), (L, ab))
+    else:
+        few = b if pixels.device.type != "cpu" else max(2**16 // (h * w), 1)  # fits the CPU's cache
+        parts = zip(*(t.split(few) for t in (pixels, L, ab)), noise.split(few), strict=True)
+        for some, L_some, ab_some, stream in parts:
+            color.encode(augment(some, stream), (L_some, ab_some))
+    return Batch(L, ab, ids, visits)

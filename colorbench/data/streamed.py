@@ -30,6 +30,7 @@ from colorbench.batch import Batch
 from colorbench.data.augment import Standard
 from colorbench.data.cache import Recipe, objection, tones
 from colorbench.data.feed import augmented, part_of
+from colorbench.data.recycled import Recycled
 from colorbench.data.source import Lanes, Rendered
 from colorbench.errors import UserError
 from colorbench.noise import stable_id
@@ -51,6 +52,7 @@ class StreamedFeed:
         self.lanes, self.recipe, self.augment = lanes, recipe, augment
         self.count = min(lanes.count, len(lanes.parts))
         self.census = census
+        self._recycled = Recycled()
 
     @property
     def fingerprint(self) -> str:
@@ -80,7 +82,8 @@ class StreamedFeed:
                 pixels = torch.from_numpy(np.stack([picture.pixels for picture in shown]))
                 ids = torch.tensor([stable_id(picture.name) for picture in shown])
                 visits = torch.tensor([picture.epoch for picture in shown])
-                yield augmented(pixels.to(device), ids.to(device), visits.to(device), seed, self.augment)
+                at_once = (pixels.to(device), ids.to(device), visits.to(device))
+                yield augmented(*at_once, seed, self.augment, self._recycled)
         finally:
             for reader in readers.values():
                 reader.stop()

@@ -44,7 +44,7 @@ def test_each_switch_alone_changes_pictures_and_stays_in_range(key: str) -> None
 
 def test_flips_mirror_about_their_share_of_the_pictures() -> None:
     before = pictures(400)
-    after = standard(flip=0.25).flipped(before, noise(400))
+    after = standard(flip=0.25).flip_(before.clone(), noise(400))
     mirrored = [torch.equal(a, b.flip(-1)) for a, b in zip(after, before, strict=True)]
     kept = [torch.equal(a, b) for a, b in zip(after, before, strict=True)]
     assert all(a != b for a, b in zip(mirrored, kept, strict=True))
