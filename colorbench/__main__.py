@@ -51,8 +51,14 @@ def _task(tree: "DictConfig") -> float | None:
     from hydra.types import RunMode
 
     runtime = HydraConfig.get()
-    overrides = list(runtime.overrides.task)
+    overrides, choices = list(runtime.overrides.task), runtime.runtime.choices
     sweeping = runtime.mode == RunMode.MULTIRUN
+    if runtime.sweeper.get("params") and not sweeping:
+        _exit(
+            UserError(
+                f"experiment={choices['experiment']}: this is a sweep over {', '.join(runtime.sweeper.params)}; add -m"
+            )
+        )
     try:
         from colorbench.engine.engine import Interrupted
         from colorbench.engine.folder import Busy
@@ -62,9 +68,10 @@ def _task(tree: "DictConfig") -> float | None:
     try:
         result = train(
             resolve(tree, overrides),
-            model=runtime.runtime.choices["model"],
-            experiment=runtime.runtime.choices.get("experiment") or "default",
+            model=choices["model"],
+            experiment=choices["experiment"] or "default",
             overrides=overrides,
+            choices={group: name for group, name in choices.items() if name and not group.startswith("hydra/")},
             device_index=runtime.job.num if sweeping else 0,
         )
         return result.best

@@ -20,7 +20,7 @@ COMPONENT_GROUPS = ("loss", "adversary", "perceptual", "sampler")
 """Groups that a model uses only if its yaml refers to them as ``${group}``."""
 
 NOT_SCIENCE = (
-    "output", "device", "logger", "force", "evaluate", "plugins",
+    "output", "study", "device", "logger", "force", "evaluate", "plugins",
     "data.root", "data.source", "data.cache", "data.workers",
     "data.threads", "data.resident_share", "data.file", "data.dataset", "data.shards",
     "engine.checkpoint_seconds", "engine.log_every", "monitor.previews", "metrics", "protocol",
@@ -122,6 +122,7 @@ def checked_settings(
     evaluate: bool,
     plugins: list[str],
     output: str,
+    study: str | None,
 ) -> None:
     """The types of the top-level keys (the signature is the schema); raises UserError for values out of range."""
     if batch_size < 1:

@@ -319,11 +319,13 @@ def evaluate_folder(
 
 
 def run_record(run: Any) -> dict[str, Any]:
-    """Who a run is, for record.json: name, model, experiment, seed, group (all but the seed), budget and costs."""
+    """Who a run is, for record.json: name, model, experiment, seed, group (all but the seed), what tells it from
+    others (:mod:`colorbench.labels`), budget and costs."""
     import hashlib
     import json
 
     from colorbench.config import NOT_SCIENCE, flatten
+    from colorbench.labels import settings
 
     left_out = ("seed", "run", "metrics", "protocol", *NOT_SCIENCE)
     flat = {
@@ -341,6 +343,8 @@ def run_record(run: Any) -> dict[str, Any]:
         "group": group,
         "seed": run.config["seed"],
         "budget": run.config["budget"],
+        "settings": settings(run.config),
+        "choices": run.config["run"].get("choices", {}),
         **{key: run.status[key] for key in costs if key in run.status},
     }
 

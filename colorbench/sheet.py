@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from colorbench.columns import DERIVED, Column, column
+from colorbench.labels import labels
 from colorbench.protocol import Protocol
 from colorbench.rows import Evaluation, find
 from colorbench.statistics import Bootstrap, Estimate, Interval, Table, combine, ranks, verdict
@@ -247,16 +248,9 @@ def _lines(evaluations: Sequence[Evaluation]) -> list[Line]:
     for group in groups.values():
         by_seed = {e.record.get("seed"): e for e in group}  # one of each seed
         kind = str(group[0].record["kind"])
-        lines.append((str(group[0].record["name"]), kind, tuple(by_seed.values())))
-    names = [name for name, _, _ in lines]
-    seen: dict[str, int] = {}
-    labeled = []
-    for name, kind, members in lines:
-        label = name
-        if names.count(name) > 1:
-            seen[name] = seen.get(name, 0) + 1
-            label = f"{name} ({str(members[0].record.get('group', ''))[-8:] or seen[name]})"
-        labeled.append(Line(label, kind, members))
+        lines.append((kind, tuple(by_seed.values())))
+    words = labels([members[0].record for _, members in lines])
+    labeled = [Line(label, kind, members) for label, (kind, members) in zip(words, lines, strict=True)]
 
     def order(line: Line) -> tuple[int, Any, Any]:
         if line.kind == "trivial":

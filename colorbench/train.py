@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -53,9 +54,13 @@ class Result:
 
 
 def train(
-    config: Mapping[str, Any], *, model: str, experiment: str, overrides: Sequence[str] = (), device_index: int = 0
-) -> Result:
-    """Run what ``config`` (resolved) asks for. Raises UserError, Interrupted; a failure is noted in the folder too."""
+    config: Mapping[str, Any], *, model: str, experiment: str, overrides: Sequence[str] = (),
+    choices: Mapping[str, str] = MappingProxyType({}), device_index: int = 0,
+) -> Result:  # fmt: skip
+    """Run what ``config`` (resolved) asks for. Raises UserError, Interrupted; a failure is noted in the folder too.
+
+    choices: {config group: option} that ``config`` was composed of; they name the row where models alone do not.
+    """
     configuration.check(config)
     load_plugins(config["plugins"])
     ranks = Ranks.join()
@@ -64,7 +69,7 @@ def train(
     data = open_data(config["data"])
     identity = configuration.identity({**config, "run": {"model": model}}, data.fingerprint)
     name = f"{model}-{configuration.digest(identity)}"
-    folder = RunFolder(Path(config["output"]) / experiment / name)
+    folder = RunFolder(Path(config["output"]) / (config["study"] or experiment) / name)
     if not ranks.first:  # the first rank owns the disk
         if ranks.broadcast(None):
             return Result(folder.path, True, None)
@@ -81,7 +86,8 @@ def train(
                 _evaluate(folder, config, device)
             return Result(folder.path, True, folder.status.get("best"))
         folder.write_json("identity.json", identity)
-        folder.write_yaml("config.yaml", {**config, "run": {"model": model, "experiment": experiment, "name": name}})
+        run = {"model": model, "experiment": experiment, "name": name, "choices": dict(choices)}
+        folder.write_yaml("config.yaml", {**config, "run": run})
         folder.write_text("overrides.txt", "".join(f"{word}\n" for word in overrides))
         folder.write_json("env.json", describe(device, precision))
         folder.set_status("running", error=None, pid=os.getpid())

@@ -1,4 +1,5 @@
 import pytest
+import yaml
 
 from colorbench import config, registry
 from colorbench.errors import UserError
@@ -96,3 +97,16 @@ def test_experiment_may_be_written_with_and_without_a_plus():
     assert config.compose(["experiment=smoke"]) == config.compose(["+experiment=smoke"])
     assert config.compose(["experiment=smoke"])["budget"]["images"] == 320
     assert config.compose(["experiment=smoke", "budget.images=7"])["budget"]["images"] == 7
+
+
+ABLATIONS = [name for name in config.options("experiment") if name.startswith("ablation_") and name != "ablation_base"]
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_ablation_is_a_sweep_from_the_common_base_to_one_change(name):
+    preset = yaml.safe_load((config.conf_dir() / "experiment" / f"{name}.yaml").read_text())
+    ((key, values),) = preset["hydra"]["sweeper"]["params"].items()
+    base, *changed = [config.compose([f"+experiment={name}", f"{key}={value}"]) for value in values.split(",")]
+    assert base == config.compose(["experiment=ablation_base"])
+    assert changed
+    assert base not in changed

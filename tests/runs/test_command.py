@@ -127,6 +127,7 @@ def test_a_sweep_goes_on_after_a_failed_cell_and_exits_with_1(overrides, cli, tm
         (["engine.accumulate=3"], "batch_size"),
         (["device=cuda:99"], "device"),
         (["output=/proc/nowhere"], "output"),
+        (["experiment=ablation_hinge"], "a sweep over adversary; add -m"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_2(overrides, cli, changes, words):
