@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= outputs
 
-.PHONY: setup run test test-slow lint table report doctor smoke bench-data bench-metrics clean
+.PHONY: setup run test test-slow lint table report demo doctor smoke bench-data bench-metrics clean
 
 setup: $(VENV)/.installed
 
@@ -33,6 +33,10 @@ table: setup ## RUNS=folder ...
 
 report: setup
 	$(BIN)/python -m colorbench.report $(RUNS) -o outputs/report.html
+
+demo: setup ## RUNS=folder or model ...: a page that colors photographs with them, for this machine's browser
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[demo]"
+	$(BIN)/python -m colorbench.demo $(RUNS)
 
 doctor: setup ## is everything in place? devices, precision, weights, cache, W&B, a tiny training
 	$(BIN)/python -m colorbench.doctor

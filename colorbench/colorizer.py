@@ -84,10 +84,19 @@ class Colorizer:
         self, photo: Photo, *, seed: int = 0, draw: int = 0, strength: float = 1.0, reference: Tensor | None = None
     ) -> NDArray[Any]:
         """uint8 [h w 3], or uint16 for a photo of 16 bits; sRGB."""
+        return paint(photo, *self.maps(photo, seed=seed, draw=draw, strength=strength, reference=reference))
+
+    def maps(
+        self, photo: Photo, *, seed: int = 0, draw: int = 0, strength: float = 1.0, reference: Tensor | None = None
+    ) -> tuple[Luma, Chroma]:
+        """L [1 1 h' w'] and ab [1 2 h' w'] at the model's size: what ``paint.paint`` needs to color the photo at any.
+
+        Raises UserError: no color came out.
+        """
         L = photo.small(*self.seen(*photo.size))
         ab = strength * self.chroma(L, seed=seed, draw=draw, reference=reference)
         _demand_color(L, ab)
-        return paint(photo, L, ab)
+        return L, ab
 
     @torch.no_grad()
     def chroma(self, L: Luma, *, seed: int = 0, draw: int = 0, reference: Tensor | None = None) -> Chroma:

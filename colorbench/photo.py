@@ -29,6 +29,7 @@ from colorbench import color
 from colorbench.arrays import Luma
 from colorbench.errors import UserError
 
+Image.MAX_IMAGE_PIXELS = None  # read_photo has its own limit, on the header
 DECODERS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 200_000_000
 _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -74,14 +75,23 @@ class Photo:
 
     def small(self, height: int, width: int) -> Luma:
         """L [1 1 height width], resized as the training pictures were: 8-bit sRGB, Pillow's antialiased bicubic."""
-        if self.tones is None:
-            image = Image.fromarray(self.levels)
-        else:
-            L = torch.from_numpy(self.tones)[None, None, None]
-            gray = color.to_bytes(color.decode(L, torch.zeros(1, 2, *L.shape[2:])))[0, 1, 0].numpy()
-            image = Image.fromarray(gray[self.levels])
-        image = image.resize((width, height), Image.Resampling.BICUBIC).convert("RGB")
+        image = self._image().resize((width, height), Image.Resampling.BICUBIC).convert("RGB")
         return color.encode_bytes(_channels_first(np.asarray(image)))[0]
+
+    def shrunk(self, longest: int) -> "Photo":
+        """The same picture for a screen: 8 bits, opaque, its longer side at most ``longest``."""
+        height, width = self.size
+        scale = min(1.0, longest / max(height, width))
+        size = (max(1, round(scale * width)), max(1, round(scale * height)))
+        return _photo(self._image().resize(size, Image.Resampling.BICUBIC), recolor=True)
+
+    def _image(self) -> Image.Image:
+        """8-bit sRGB, gray or in color."""
+        if self.tones is None:
+            return Image.fromarray(self.levels)
+        L = torch.from_numpy(self.tones)[None, None, None]
+        gray = color.to_bytes(color.decode(L, torch.zeros(1, 2, *L.shape[2:])))[0, 1, 0].numpy()
+        return Image.fromarray(gray[self.levels])
 
 
 def read_photo(source: Path | Image.Image, *, recolor: bool = False, max_pixels: int = MAX_PIXELS) -> Photo:
