@@ -6,9 +6,9 @@ can mend (one line on stderr), 130 interrupted (the same command goes on).
 """
 
 import os
+import socket
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,18 +28,26 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     argv = normalize(sys.argv[1:] if argv is None else argv)
     arguments = get_args_parser().parse_args(argv)
+    output = None
     if not (arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion):
         try:
-            _validate(arguments.overrides, arguments.multirun, [arguments.config_dir] if arguments.config_dir else [])
+            folders = [arguments.config_dir] if arguments.config_dir else []
+            output = _validate(arguments.overrides, arguments.multirun, folders)
         except UserError as error:
             _exit(error)
     sys.argv[1:] = argv
-    with tempfile.TemporaryDirectory() as scratch:
-        failures = Path(scratch) / "failures"
-        if arguments.multirun:
-            os.environ[_FAILURES] = str(failures)
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_task)()
+    task = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_task)
+    if output is None or not arguments.multirun:
+        task()
+        return
+    # on the disk that the runs are on: a launcher's jobs may be on other machines
+    failures = output / ".multirun" / f"failures-{socket.gethostname()}-{os.getpid()}"
+    os.environ[_FAILURES] = str(failures)
+    try:
+        task()
         failed = failures.read_text().splitlines() if failures.exists() else []
+    finally:
+        failures.unlink(missing_ok=True)
     if failed:
         print(f"colorbench: {len(failed)} run(s) failed:", *failed, sep="\n  ", file=sys.stderr)
         sys.exit(1)
@@ -72,7 +80,6 @@ def _task(tree: "DictConfig") -> float | None:
             experiment=choices["experiment"] or "default",
             overrides=overrides,
             choices={group: name for group, name in choices.items() if name and not group.startswith("hydra/")},
-            device_index=runtime.job.num if sweeping else 0,
         )
         return result.best
     except Interrupted as stop:
@@ -89,18 +96,22 @@ def _task(tree: "DictConfig") -> float | None:
             raise
         line = f"{' '.join(overrides)}: {type(error).__name__}: {error}"
         print(f"colorbench: failed: {line}", file=sys.stderr)
-        with Path(os.environ[_FAILURES]).open("a") as file:
+        failures = Path(os.environ[_FAILURES])
+        failures.parent.mkdir(parents=True, exist_ok=True)
+        with failures.open("a") as file:
             file.write(line.replace("\n", " ") + "\n")
     return None
 
 
-def _validate(overrides: list[str], sweeping: bool, extra_dirs: list[str]) -> None:
-    """Compose before anything starts, so that a mistake is one line at once; of a sweep, every value of every axis."""
+def _validate(overrides: list[str], sweeping: bool, extra_dirs: list[str]) -> Path:
+    """Compose before anything starts, so that a mistake is one line at once; of a sweep, every value of every axis.
+
+    Returns the output folder.
+    """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     if not sweeping:
-        compose(overrides, extra_dirs)
-        return
+        return _output(compose(overrides, extra_dirs))
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
     except Exception as error:  # Hydra raises several kinds here
@@ -109,13 +120,18 @@ def _validate(overrides: list[str], sweeping: bool, extra_dirs: list[str]) -> No
     fixed = [
         word
         for word, axis, o in zip(overrides, axes, parsed, strict=True)
-        if axis is None and not o.is_hydra_override() and not o.is_sweep_override()
+        if axis is None and not o.is_sweep_override()
     ]
     first = [axis[0] for axis in axes if axis]
     for i, axis in enumerate([axis for axis in axes if axis] or [[""]]):
         for value in axis:
             others = [word for j, word in enumerate(first) if j != i]
-            compose([*fixed, *others, *([value] if value else [])], extra_dirs)
+            config = compose([*fixed, *others, *([value] if value else [])], extra_dirs)
+    return _output(config)
+
+
+def _output(config: Mapping[str, Any]) -> Path:
+    return Path(config["output"]).resolve()
 
 
 def _listed(override: Any) -> bool:

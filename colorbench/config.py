@@ -28,6 +28,9 @@ NOT_SCIENCE = (
 """Keys that do not change what a run computes. The data's pictures enter the hash by their fingerprint instead."""
 
 
+_PLUGINS = ("joblib", "submitit_local", "submitit_slurm", "optuna")
+
+
 def conf_dir() -> Path:
     """The folder of yaml files: the copy inside an installed package, else the checkout's."""
     package = Path(__file__).resolve().parent
@@ -160,6 +163,9 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
     from colorbench.registry import suggest
 
     text = str(error)
+    plugin = re.search(rf"Could not (?:find|load) '(hydra/\w+)/({'|'.join(_PLUGINS)})'", text)
+    if plugin:
+        return f"{plugin[1]}={plugin[2]}: not installed; pip install 'colorbench[sweeps]'"
     missing = re.search(r"Could not find '([\w/@.]+)/([^']+)'", text) or re.search(
         r"In '[^']*': Could not find '([^'/]+)/([^']+)'", text
     )

@@ -23,6 +23,7 @@ from colorbench import config as configuration
 from colorbench.data.dataset import DataSet, open_data
 from colorbench.engine.budget import Budget
 from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
+from colorbench.engine.claim import claim
 from colorbench.engine.curves import draw_curves
 from colorbench.engine.engine import Engine, Interrupted, Outcome, Settings
 from colorbench.engine.environment import describe
@@ -55,7 +56,7 @@ class Result:
 
 def train(
     config: Mapping[str, Any], *, model: str, experiment: str, overrides: Sequence[str] = (),
-    choices: Mapping[str, str] = MappingProxyType({}), device_index: int = 0,
+    choices: Mapping[str, str] = MappingProxyType({}),
 ) -> Result:  # fmt: skip
     """Run what ``config`` (resolved) asks for. Raises UserError, Interrupted; a failure is noted in the folder too.
 
@@ -64,7 +65,15 @@ def train(
     configuration.check(config)
     load_plugins(config["plugins"])
     ranks = Ranks.join()
-    device = choose_device(config["device"], ranks.local if ranks.count > 1 else device_index)
+    with claim(torch.cuda.device_count() if config["device"] == "auto" and ranks.count == 1 else 0) as free:
+        device = choose_device(config["device"], ranks.local if ranks.count > 1 else free)
+        return _train(config, model, experiment, overrides, choices, ranks, device)
+
+
+def _train(
+    config: Mapping[str, Any], model: str, experiment: str, overrides: Sequence[str], choices: Mapping[str, str],
+    ranks: Ranks, device: torch.device,
+) -> Result:  # fmt: skip
     precision = choose_precision(config["precision"], device)
     data = open_data(config["data"])
     identity = configuration.identity({**config, "run": {"model": model}}, data.fingerprint)
