@@ -66,39 +66,61 @@ class Examined:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What a run on scenes ends with: a Markdown table, one sentence, and two pictures."""
+    """What runs on scenes end with: a Markdown table, one sentence for each run, and two pictures."""
 
     table: str
-    sentence: str
+    sentences: tuple[str, ...]
     picture: Path
     calibration: Path
-    place: float
+    places: dict[str, float]
 
 
 def conclude(
-    path: Path, *, device: "torch.device", output: Path, precision: str = "auto", batch_size: int = 64
-) -> Conclusion:
-    """A finished run between gray and the oracle; pictures go into its folder. The run must be evaluated already or is
-    now. Raises UserError when it was not trained on scenes."""
+    paths: Sequence[Path], *, device: "torch.device", output: Path, to: Path, precision: str = "auto",
+    batch_size: int = 64,
+) -> Conclusion:  # fmt: skip
+    """Finished runs between gray and the oracle, the nearest to the oracle first; table and pictures go to ``to``.
+
+    Runs that are not evaluated yet are evaluated now. Raises UserError when one was not trained on scenes, or when they
+    are judged under unlike protocols.
+    """
     from colorbench.engine.precision import choose_precision
     from colorbench.evaluate import evaluate_run, plan_of_run
     from colorbench.rows import Evaluation
     from colorbench.run import open_run
 
-    run = open_run(path)
-    plan, data = plan_of_run(run, {})
-    world = world_of(data)
-    rows = evaluate_run(path, device=device, overrides={}, output=output, batch_size=batch_size, precision=precision)
-    gray = Evaluation.read(output / "baselines" / plan.protocol.id / "gray")
+    runs = [open_run(path) for path in paths]
+    planned = [plan_of_run(run, {}) for run in runs]
+    worlds = [world_of(data) for _, data in planned]
+    if len({plan.protocol.id for plan, _ in planned}) > 1:
+        ids = ", ".join(f"{run.path.name} {plan.protocol.id}" for run, (plan, _) in zip(runs, planned, strict=True))
+        raise UserError(f"colorbench.law: these runs are judged under unlike protocols ({ids}); give those of one")
+    plan, world = planned[0][0], worlds[0]
+    names = [run.name if [r.name for r in runs].count(run.name) == 1 else run.path.name for run in runs]
+    families, models = {}, []
+    for name, run in zip(names, runs, strict=True):
+        rows = evaluate_run(
+            run.path, device=device, overrides={}, output=output, batch_size=batch_size, precision=precision
+        )
+        families[name] = run.family(device)
+        chosen = choose_precision(precision, device)
+        models.append(examine(name, families[name], rows, plan, world, device=device, precision=chosen))
+    gray_rows = Evaluation.read(output / "baselines" / plan.protocol.id / "gray")
+    gray = examine("gray", _gray(), gray_rows, plan, world, device=device)
     oracles = [examine_oracle(name, plan, world, output=output, device=device) for name in ("sample", "mean")]
-    family = run.family(device)
-    model = examine(run.name, family, rows, plan, world, device=device, precision=choose_precision(precision, device))
-    trivial = examine("gray", _gray(), gray, plan, world, device=device)
-    lines = [trivial, model, oracles[1], oracles[0]]
-    picture = draw_picture({run.name: family}, plan, world, path / "law.png", device=device)
-    calibration = draw_calibration([model, oracles[0]], path / "calibration.png")
-    placed = place(rows, gray, oracles[0].rows)
-    return Conclusion(markdown(lines), sentence(model, trivial, oracles), picture, calibration, placed.center)
+    judged = [*models, *oracles, gray]
+    places = {line.name: place(line.rows, gray_rows, oracles[0].rows) for line in judged}
+    models.sort(key=lambda model: places[model.name].center)
+    to.mkdir(parents=True, exist_ok=True)
+    ranked = {model.name: families[model.name] for model in reversed(models)}
+    draws = 2 if len(models) == 1 else 1
+    return Conclusion(
+        markdown([gray, *models, oracles[1], oracles[0]], places=places),
+        tuple(sentence(model, gray, oracles) for model in reversed(models)),
+        draw_picture(ranked, plan, world, to / "law.png", device=device, draws=draws),
+        draw_calibration([*reversed(models), oracles[0]], to / "calibration.png"),
+        {name: places[name].center for name in ranked},
+    )
 
 
 def world_of(data: Any) -> "World":
@@ -210,14 +232,21 @@ def sentence(model: Examined, gray: Examined, oracles: Sequence[Examined]) -> st
     return "; ".join(parts) + "."
 
 
-def markdown(lines: Sequence[Examined], metrics: Sequence[str] = ("psnr", "ssim", "ciede2000", ENERGY)) -> str:
-    """Ordinary metrics with 95 % intervals, then the law scores with standard errors, as one Markdown table."""
+def markdown(
+    lines: Sequence[Examined], metrics: Sequence[str] = ("psnr", "ssim", "ciede2000", ENERGY),
+    places: "Mapping[str, Estimate] | None" = None,
+) -> str:  # fmt: skip
+    """Ordinary metrics with 95 % intervals, then the law scores with standard errors, as one Markdown table.
+
+    places: {name: place}, for a column that says how far from gray to the oracle, in percent.
+    """
     from colorbench.columns import column
 
     shown = [m for m in metrics if all(m in line.rows.per_image for line in lines)]
     heads = [
         "",
         "draws",
+        *(["from gray to the law, %"] if places else []),
         *(f"{column(m).title} {column(m).arrow}".strip() for m in shown),
         "best of K PSNR ↑",
         *HEADS.values(),
@@ -226,6 +255,9 @@ def markdown(lines: Sequence[Examined], metrics: Sequence[str] = ("psnr", "ssim"
     for line in lines:
         bootstrap = _bootstrap(len(line.rows.names))
         cells = [line.name, str(line.draws)]
+        if places:
+            way = places[line.name].interval if line.name in places else None
+            cells.append(f"{100 * way.mean:.0f} [{100 * way.low:.0f}, {100 * way.high:.0f}]" if way else "")
         for m in shown:
             interval = bootstrap.mean(line.rows.per_image[m]).interval
             digits = column(m).digits
@@ -241,19 +273,34 @@ def markdown(lines: Sequence[Examined], metrics: Sequence[str] = ("psnr", "ssim"
 
 
 def draw_calibration(lines: Sequence[Examined], file: Path) -> Path:
-    """Stated probability of a mode against how often it is shown, one line for each system."""
+    """Stated probability of a mode against how often it is shown: one panel for up to six systems, else one each."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(4.6, 4.4), constrained_layout=True)
-    axes.plot([0, 1], [0, 1], color="0.75", lw=1, label="the law")
-    for line in lines:
-        stated, actual, _ = zip(*line.scores.curve, strict=True)
-        axes.plot(stated, actual, marker="o", ms=4, lw=1.4, label=line.name)
-    axes.set(xlabel="probability of the color, by the law", ylabel="how often it is shown", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    panels = [list(lines)] if len(lines) <= 6 else [[line] for line in lines]
+    across = min(len(panels), 5)
+    down = -(-len(panels) // across)
+    side = 4.4 if len(panels) == 1 else 2.3
+    figure, grid = plt.subplots(
+        down, across, figsize=(side * across + 0.2, side * down), sharex=True, sharey=True, squeeze=False,
+        constrained_layout=True,
+    )  # fmt: skip
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        axes.plot([0, 1], [0, 1], color="0.75", lw=1, label="the law")
+        for line in panel:
+            stated, actual, _ = zip(*line.scores.curve, strict=True)
+            axes.plot(stated, actual, marker="o", ms=4, lw=1.4, label=line.name)
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        if len(panels) == 1:
+            axes.legend(frameon=False, fontsize=8, loc="upper left")
+        else:
+            axes.set_title(panel[0].name, fontsize=10)
+    figure.supxlabel("probability of the color, by the law", fontsize=10)
+    figure.supylabel("how often it is shown", fontsize=10)
     figure.savefig(file, dpi=110)
     plt.close(figure)
     return file
@@ -326,7 +373,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Trained runs on data=scenes between gray and the true color law; or the oracles themselves.",
         epilog="Examples\n"
-        "  python -m colorbench.law outputs/default/*\n"
+        "  python -m colorbench.law outputs/default/*     # one table, the best first in the picture\n"
         "  python -m colorbench.law --oracles data.level=hard protocol.limit=300 --to experiments/02_known_law",
     )
     p.add_argument(
@@ -358,10 +405,13 @@ def _print_runs(args: argparse.Namespace) -> None:
 
     if not args.words:
         raise UserError("colorbench.law: give run folders (outputs/<experiment>/<run>), or --oracles")
-    for word in args.words:
-        path = Path(word)
-        done = conclude(path, device=choose_device(args.device), output=args.output or path.resolve().parents[1])
-        print(f"{done.table}\n{done.sentence}\npicture: {done.picture}\ncalibration: {done.calibration}\n")
+    paths = [Path(word) for word in args.words]
+    output = args.output or paths[0].resolve().parents[1]
+    to = args.to or (paths[0] if len(paths) == 1 else output / "law")
+    done = conclude(paths, device=choose_device(args.device), output=output, to=to)
+    if args.to is not None:
+        (to / "table.md").write_text(done.table)
+    print(done.table, *done.sentences, f"picture: {done.picture}", f"calibration: {done.calibration}", sep="\n")
 
 
 def _print_oracles(args: argparse.Namespace) -> None:

@@ -1,0 +1,31 @@
+"""Several runs on scenes, placed between gray and the law by one command."""
+
+from colorbench import law
+
+TINY = [
+    "data=scenes", "data.size=32", "data.source.train=16", "data.source.val=8", "data.source.test=12", "batch_size=8",
+    "budget.images=16", "monitor.images=4", "monitor.previews=2", "protocol.draws=2", "metrics=fast", "device=cpu",
+]  # fmt: skip
+
+
+def test_runs_on_scenes_share_one_table_and_one_picture_the_nearest_to_the_law_first(cli, tmp_path, capsys):
+    trained = cli("-m", "model=mean,oracle", *TINY, f"data.cache={tmp_path / 'cache'}", f"output={tmp_path / 'out'}")
+    assert trained.returncode == 0, trained.stderr
+    runs = sorted(str(path.parent) for path in (tmp_path / "out" / "default").glob("*/config.yaml"))
+    assert law.main([*runs, "--to", str(tmp_path / "law"), "--device", "cpu"]) == 0
+    rows = [line.split("|")[1:4] for line in (tmp_path / "law" / "table.md").read_text().splitlines()[2:]]
+    names, ways = [row[0].strip() for row in rows], [row[2].strip() for row in rows]
+    assert names == ["gray", "mean", "oracle", "conditional mean", "oracle sampler"]
+    assert ways[0].startswith("0 ") and ways[2].startswith("100 ") and ways[4].startswith("100 ")
+    said = capsys.readouterr().out
+    assert said.index("oracle goes 100 %") < said.index("mean goes")
+    assert (tmp_path / "law" / "law.png").is_file() and (tmp_path / "law" / "calibration.png").is_file()
+
+
+def test_runs_under_unlike_protocols_are_refused_by_name(cli, tmp_path, capsys):
+    common = [*TINY, f"data.cache={tmp_path / 'cache'}", f"output={tmp_path / 'out'}", "model=gray"]
+    assert cli(*common).returncode == 0
+    assert cli(*common, "protocol.draws=3", "seed=1").returncode == 0
+    runs = sorted(str(path.parent) for path in (tmp_path / "out" / "default").glob("*/config.yaml"))
+    assert law.main([*runs, "--device", "cpu"]) == 2
+    assert "unlike protocols" in capsys.readouterr().err
