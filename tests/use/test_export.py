@@ -1,13 +1,22 @@
 """Files for other runtimes answer like PyTorch."""
 
+import ast
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from colorbench import color
 from colorbench.colorizer import Colorizer
 from colorbench.errors import UserError
 from colorbench.export import export, fused, main
+from colorbench.noise import Noise
+from colorbench.sampling import standalone
 
 from .conftest import REGRESSION, colorful
 
@@ -31,13 +40,14 @@ def test_fused_normalizations_change_nothing_and_are_gone():
         assert torch.allclose(quick.network(L), family.network(L), atol=1e-5)
 
 
+@pytest.mark.parametrize("rgb", [False, True])
 @pytest.mark.parametrize("kind", ["onnx", "onnx-int8", "torch-export"])
-def test_other_batches_and_sizes_than_the_traced_ones_agree(kind, models, tmp_path):
+def test_other_batches_and_sizes_than_the_traced_ones_agree(kind, rgb, models, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     model = Colorizer.from_pretrained(models("regression"), device="cpu")
     file = tmp_path / ("a.pt2" if kind == "torch-export" else "a.onnx")
-    found = export(model, kind, file, _lightness())
+    found = export(model, kind, file, _lightness(), rgb)
     assert file.stat().st_size == found["bytes"]
     assert found["max_difference"] < (0.2 if kind == "onnx-int8" else 1e-5)
     assert found["ciede2000_mean"] < (5.0 if kind == "onnx-int8" else 1e-3)
@@ -51,3 +61,59 @@ def test_what_cannot_be_exported_is_refused(models, tmp_path):
             main([str(models(name)), "-o", str(tmp_path / "x.onnx")])
     with pytest.raises(UserError, match="--pictures"):
         main([str(models("regression")), "--format", "onnx-int8"])
+
+
+DIFFUSION = {
+    "family": "diffusion", "schedule": {"schedule": "cosine", "shift": 4.0}, "chroma_scale": 2, "min_snr": None,
+    "weights": {"denoising": 1},
+    "network": {
+        "network": "denoiser", "outputs": 2, "scale": 2, "width": 8, "multipliers": [1, 2], "blocks": 1, "attention": 1,
+        "condition_width": 8, "norm": "batch", "dropout": 0.0,
+    },
+}  # fmt: skip
+SAMPLERS = [
+    ({"sampler": "ddpm", "steps": 4}, "v"),
+    pytest.param({"sampler": "ddim", "steps": 4, "eta": 0.5}, "eps", marks=pytest.mark.slow),
+    pytest.param({"sampler": "dpmpp", "steps": 5}, "x0", marks=pytest.mark.slow),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sampler", "parameterization"), SAMPLERS)
+def test_the_loop_beside_a_denoiser_draws_what_pytorch_draws(sampler, parameterization, tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    family = colorful({**DIFFUSION, "sampler": sampler, "parameterization": {"parameterization": parameterization}})
+    for name, x in family.network.named_parameters():  # layers that start at zero would hide what comes before them
+        if not x.any():
+            nn.init.normal_(x, 0.0, 0.05 if name.startswith("out") else 0.2)
+    model = Colorizer(family, 16, "diffusion", torch.device("cpu"), tmp_path)
+    found = export(model, "onnx", tmp_path / "a.onnx", _lightness())
+    assert found["max_difference"] < 1e-4
+    assert sorted(found["beside"]) == ["a.finish.onnx", "a.loop.json", "a.sample.py"]
+    spec = importlib.util.spec_from_file_location("sample", tmp_path / "a.sample.py")
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    gray = (_lightness(2)[:, 0].numpy() + 1) / 2
+    gray = np.pad(gray, ((0, 0), (0, 2), (0, 4)), mode="edge")  # 18 x 20: no multiple of the stride
+    noise = Noise.of(3, torch.arange(2))
+    mine = program.Sampler(tmp_path / "a.loop.json")(gray, lambda what, shape: noise.normal(what, *shape[1:]).numpy())
+    stride = json.loads((tmp_path / "a.loop.json").read_text())["stride"]
+    bottom, right = -18 % stride, -20 % stride
+    L = torch.from_numpy(program.lightness(gray))[:, None]
+    L = nn.functional.pad(L, (0, right, 0, bottom), mode="replicate")
+    with torch.no_grad():
+        theirs = color.decode(L, family.colorize(L, noise)).clamp(0, 1)[:, :, :18, :20]
+    assert theirs.std(dim=1).mean() > 0.01
+    assert np.abs(mine - theirs.permute(0, 2, 3, 1).numpy()).max() < 2e-3
+
+
+def test_the_shipped_program_needs_neither_pytorch_nor_colorbench():
+    source = Path(standalone.__file__).read_text()
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0]
+        for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)
+    }  # fmt: skip
+    assert imported - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "PIL"}
+    gray = torch.linspace(0, 1, 50)
+    L = color.encode(gray.view(1, 1, 1, 50).expand(1, 3, 1, 50).contiguous())[0].flatten()
+    assert np.abs(standalone.lightness(gray.numpy()) - L.numpy()).max() < 1e-4
