@@ -13,6 +13,8 @@ A prediction is a chroma only: the true L is joined to it, converted, clipped an
 """
 
 from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,10 +33,6 @@ _WHITE_D65 = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)
 _TO_RELATIVE_XYZ = (_XYZ_FROM_RGB / _WHITE_D65[:, None]).float()
 _FROM_RELATIVE_XYZ = (_RGB_FROM_XYZ * _WHITE_D65[None, :]).float()
 _DELTA = 6.0 / 29.0
-_UNITS_FROM_F = torch.tensor(  # network units from f(X/Xn), f(Y/Yn), f(Z/Zn), less the offset of L
-    [[0.0, 116.0 / L_HALF, 0.0], [500.0 / AB_UNIT, -500.0 / AB_UNIT, 0.0], [0.0, 200.0 / AB_UNIT, -200.0 / AB_UNIT]]
-)
-_UNITS_OFFSET = (16.0 + 116.0 * _DELTA / 3) / L_HALF + 1.0  # and the foot of f at its end
 
 
 def rgb_to_lab(rgb: Picture) -> Lab:
@@ -44,7 +42,9 @@ def rgb_to_lab(rgb: Picture) -> Lab:
 
 def bytes_to_lab(pixels: Bytes) -> Lab:
     """CIELAB of 8-bit sRGB."""
-    return join(*encode_bytes(pixels))
+    lab = torch.empty(pixels.shape, device=pixels.device)
+    _in_pieces(pixels, _look_up(pixels.device), (lab[:, :1], lab[:, 1:]), _CIELAB)
+    return lab
 
 
 def lab_to_rgb(lab: Lab) -> Picture:
@@ -77,21 +77,15 @@ def encode(rgb: Picture, out: tuple[Luma, Chroma] | None = None) -> tuple[Luma, 
     """
     if rgb.requires_grad:
         return split(rgb_to_lab(rgb))
-    return _in_pieces(rgb.float(), _power_law, out)
+    return _in_pieces(rgb.float(), _power_law, out or _room(rgb), _NETWORK)
 
 
 def encode_bytes(pixels: Bytes, out: tuple[Luma, Chroma] | None = None) -> tuple[Luma, Chroma]:
     """What a network sees and what it has to find, of 8-bit pictures: the hot path of training.
 
-    The gamma curve is a table of its 256 values. out: float32 tensors to write to.
+    out: float32 tensors to write to.
     """
-    table = _linearize(torch.arange(256, device=pixels.device) / 255.0)
-
-    def look_up(linear: Tensor, spare: Tensor) -> Callable[[Tensor], object]:
-        index, flat = spare.view(torch.int32), linear.view(-1)
-        return lambda part: torch.index_select(table, 0, index.copy_(part).view(-1), out=flat)
-
-    return _in_pieces(pixels, look_up, out)
+    return _in_pieces(pixels, _look_up(pixels.device), out or _room(pixels), _NETWORK)
 
 
 def decode(L: Luma, ab: Chroma) -> Picture:
@@ -128,6 +122,22 @@ def _linear_to_lab(linear: Tensor) -> Tensor:
         return torch.stack([116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)], dim=-3)
 
 
+_Linearize = Callable[[Tensor, Tensor], Callable[[Tensor], object]]
+"""(where to write, as much room to work in) -> the function of a piece; all of one shape."""
+
+
+@cache
+def _look_up(device: torch.device) -> _Linearize:
+    """The gamma curve of bytes is a table of its 256 values."""
+    table = _linearize(torch.arange(256, device=device) / 255.0)
+
+    def bind(linear: Tensor, spare: Tensor) -> Callable[[Tensor], object]:
+        index, flat = spare.view(torch.int32), linear.view(-1)
+        return lambda part: torch.index_select(table, 0, index.copy_(part).view(-1), out=flat)
+
+    return bind
+
+
 def _power_law(linear: Tensor, spare: Tensor) -> Callable[[Tensor], object]:
     """As :func:`_linearize`: the power of max(x, t) and the linear foot below t, which meet at t."""
     t = 0.04045
@@ -139,53 +149,77 @@ def _power_law(linear: Tensor, spare: Tensor) -> Callable[[Tensor], object]:
     return apply
 
 
-_Linearize = Callable[[Tensor, Tensor], Callable[[Tensor], object]]
-"""(where to write, as much room to work in) -> the function of a piece; all of one shape."""
+def _room(pictures: Tensor) -> tuple[Luma, Chroma]:
+    """For the L and ab of pictures."""
+    b, _, h, w = pictures.shape
+    return torch.empty(b, 1, h, w, device=pictures.device), torch.empty(b, 2, h, w, device=pictures.device)
 
 
-def _in_pieces(pictures: Tensor, linearize: _Linearize, out: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
-    """(L, ab) of pictures [b 3 h w] without a gradient, written to ``out`` when that is given.
+class _Units(NamedTuple):
+    """lightness and chroma = matrix . (f(X/Xn), f(Y/Yn), f(Z/Zn)) - (offset, 0, 0)."""
+
+    matrix: Tensor
+    offset: float
+
+    @classmethod
+    def of(cls, half: float, offset: float, unit: float) -> "_Units":
+        """L* / half - offset and (a*, b*) / unit, of an f that comes without its foot's constant d/3."""
+        a, b = 500.0 / unit, 200.0 / unit
+        matrix = torch.tensor([[0.0, 116.0 / half, 0.0], [a, -a, 0.0], [0.0, b, -b]])
+        return cls(matrix, (16.0 + 116.0 * _DELTA / 3) / half + offset)
+
+
+_CIELAB = _Units.of(1.0, 0.0, 1.0)
+_NETWORK = _Units.of(L_HALF, 1.0, AB_UNIT)
+
+
+def _in_pieces(
+    pictures: Tensor, linearize: _Linearize, out: tuple[Tensor, Tensor], units: _Units
+) -> tuple[Tensor, Tensor]:
+    """The lightness and chroma of pictures [b 3 h w], without a gradient, written to ``out``.
 
     On a CPU it works through pieces that stay in the processor's cache, small enough that torch runs each in the
     calling thread, with as few calls and passes as torch allows.
     """
     b, _, h, w = pictures.shape
     size, device = h * w, pictures.device
-    L, ab = out or (torch.empty(b, n, h, w, device=device) for n in (1, 2))
     in_cache = 2**15 if torch.get_num_threads() == 1 else 2**15 // 3
     most = in_cache if device.type == "cpu" else max(b * size, 1)
     columns, step = max(min(size, most), 1), max(most // max(size, 1), 1)
-    flat = pictures.reshape(b, 3, size), L.view(b, 1, size), ab.view(b, 2, size)
+    flat = pictures.reshape(b, 3, size), out[0].view(b, 1, size), out[1].view(b, 2, size)
     planes = (x.transpose(0, 1).split(step, dim=1) for x in flat)  # [c n k] each
     encoders: dict[torch.Size, _Encoder] = {}
     with torch.no_grad(), torch.autocast(device.type, enabled=False):
         for rows in zip(*planes, strict=True):
-            for part, L_part, ab_part in zip(*(x.split(columns, dim=2) for x in rows), strict=True):
+            for part, lightness, chroma in zip(*(x.split(columns, dim=2) for x in rows), strict=True):
                 if part.shape not in encoders:
-                    encoders[part.shape] = _Encoder(part.shape, device, linearize)
-                encoders[part.shape](part, L_part, ab_part)
-    return L, ab
+                    encoders[part.shape] = _Encoder(part.shape, device, linearize, units)
+                encoders[part.shape](part, lightness, chroma)
+    return out
 
 
 class _Encoder:
-    """Pieces of one shape [3 n k] to L [1 n k] and ab [2 n k]: two 3x3 matrices, and between them the cube root as
-    exp(log(t) / 3), with its linear foot added as min(t, d^3) / (3 d^2)."""
+    """Pieces of one shape [3 n k] to lightness [1 n k] and chroma [2 n k].
 
-    def __init__(self, shape: torch.Size, device: torch.device, linearize: _Linearize) -> None:
+    Two 3x3 matrices, and between them the cube root as exp(log(t) / 3), with its linear foot added as
+    min(t, d^3) / (3 d^2).
+    """
+
+    def __init__(self, shape: torch.Size, device: torch.device, linearize: _Linearize, units: _Units) -> None:
         self.x, self.f = torch.empty(2, *shape, device=device)
         self.flat_x, self.flat_f = self.x.view(3, -1), self.f.view(3, -1)
-        self.lightness, self.chroma = self.x[:1], self.x[1:]
-        self.linearize = linearize(self.x, self.f)
+        self.scaled, self.chroma = self.x[:1], self.x[1:]
+        self.linearize, self.units = linearize(self.x, self.f), units
 
-    def __call__(self, part: Tensor, L: Tensor, ab: Tensor) -> None:
+    def __call__(self, part: Tensor, lightness: Tensor, chroma: Tensor) -> None:
         x, f = self.flat_x, self.flat_f
         self.linearize(part)
         _mix_into(f, _TO_RELATIVE_XYZ, x)
         torch.clamp(f, max=_DELTA**3, out=x)
         f.clamp_(min=_DELTA**3).log_().mul_(1 / 3).exp_().add_(x, alpha=1 / (3 * _DELTA**2))
-        _mix_into(x, _UNITS_FROM_F, f)
-        torch.sub(self.lightness, _UNITS_OFFSET, out=L)
-        ab.copy_(self.chroma)
+        _mix_into(x, self.units.matrix, f)
+        torch.sub(self.scaled, self.units.offset, out=lightness)
+        chroma.copy_(self.chroma)
 
 
 def _mix_into(out: Tensor, matrix: Tensor, channels: Tensor) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from colorbench.arrays import Bytes, PerImage
+from colorbench.arrays import Bytes, Lab, PerImage
 from colorbench.metrics.metric import Metric, Pair
 from colorbench.registry import register
 
@@ -22,16 +22,15 @@ from colorbench.registry import register
 def colorfulness(pixels: Bytes, *, absolute: bool = False) -> PerImage:
     """[b] M3 of 8-bit RGB pictures; 0 for gray. ``absolute`` is the literature's |rg|, |yb| variant."""
     red, green, blue = pixels.float().unbind(1)  # sums of integers: float32 holds the moments to 1e-6
-    rg, yb = red - green, (red + green) / 2 - blue
-    if absolute:
-        rg, yb = rg.abs(), yb.abs()
-    spread = [_moments(axis) for axis in (rg, yb)]
-    (m_rg, v_rg), (m_yb, v_yb) = spread
+    axes = red - green, (red + green).mul_(0.5).sub_(blue)
+    (m_rg, v_rg), (m_yb, v_yb) = (_moments(axis.abs() if absolute else axis) for axis in axes)
     return torch.sqrt(v_rg + v_yb) + 0.3 * torch.hypot(m_rg, m_yb)
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    return x.mean(dim=(1, 2)), x.var(dim=(1, 2), correction=0)
+    """Mean and variance of each picture [b h w], which it uses up."""
+    mean = x.mean(dim=(1, 2))
+    return mean, x.sub_(mean[:, None, None]).square_().mean(dim=(1, 2))
 
 
 def _of_pair(pair: Pair, of: str, absolute: bool) -> PerImage:
@@ -93,8 +92,13 @@ class ChromaRatio(Metric):
 
     def score(self, pair: Pair) -> PerImage:
         """[b]; see the module."""
-        hat, true = (lab[:, 1:].square().sum(dim=1).sqrt().mean(dim=(1, 2)) for lab in (pair.lab_hat, pair.lab))
+        hat, true = (_mean_chroma(lab) for lab in (pair.lab_hat, pair.lab))
         return hat / true.clamp_min(1.0)
+
+
+def _mean_chroma(lab: Lab) -> PerImage:
+    _, a, b = lab.unbind(1)
+    return (a * a).addcmul_(b, b).sqrt_().mean(dim=(1, 2))
 
 
 @register("metric", "drift")

@@ -8,6 +8,7 @@ otherwise (one level in one value of a 256 px picture is 101 dB; of a 64 px pict
 """
 
 import torch
+from torch import Tensor
 
 from colorbench.arrays import PerImage, Picture
 from colorbench.metrics.metric import Metric, Pair, require_range
@@ -20,8 +21,11 @@ def psnr(rgb_hat: Picture, rgb: Picture, *, data_range: float) -> PerImage:
     """[b] decibels, at most 100. ``data_range`` is the span of the values (1 for [0, 1], 255 for bytes as floats)."""
     for x in (rgb_hat, rgb):
         require_range(x, 0.0, data_range, "psnr")
-    mse = ((rgb_hat - rgb) / data_range).square().mean(dim=(1, 2, 3))
-    return (-10.0 * torch.log10(mse)).clamp_max(CAP)
+    return _of_difference((rgb_hat - rgb) / data_range)
+
+
+def _of_difference(x: Tensor) -> PerImage:
+    return (-10.0 * torch.log10(x.square().mean(dim=(1, 2, 3)))).clamp_max(CAP)
 
 
 @register("metric", "psnr")
@@ -37,4 +41,4 @@ class PSNR(Metric):
 
     def score(self, pair: Pair) -> PerImage:
         """[b]; see the module."""
-        return psnr(pair.rgb_hat, pair.rgb, data_range=1.0)
+        return _of_difference(pair.rgb_hat - pair.rgb)

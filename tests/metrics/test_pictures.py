@@ -18,6 +18,7 @@ from colorbench.metrics.metric import Metric, Pair
 from colorbench.metrics.perceptual import LPIPS, Distance
 from colorbench.metrics.psnr import PSNR, psnr
 from colorbench.metrics.ssim import SSIM, LumaSSIM, ms_ssim, ssim
+from colorbench.metrics.suite import Suite
 
 SHARMA = """
 50 2.6772 -79.7751 50 0 -82.7485 2.0425;50 3.1571 -77.2803 50 0 -82.7485 2.8615;50 2.8361 -74.02 50 0 -82.7485 3.4412
@@ -318,3 +319,22 @@ def test_every_metric_declares_what_it_is(name: str) -> None:
     assert kind.fed
     assert kind.low < kind.high
     assert kind.__doc__
+
+
+def test_a_suite_scores_alike_on_any_number_of_threads_and_at_whatever_precision_networks_multiply() -> None:
+    pair = Pair(smooth(5, 192, 7), smooth(5, 192, 8))
+    suite = Suite.of({name: {"metric": name} for name in ("psnr", "ssim", "ssim_luma", "ms_ssim", "ciede2000")})
+    before = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    found = []
+    try:
+        for threads, precision in ((1, "highest"), (2, "highest"), (2, "medium")):
+            torch.set_num_threads(threads)
+            torch.set_float32_matmul_precision(precision)
+            found.append(suite.score(pair))
+            assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == (threads, precision)
+    finally:
+        torch.set_num_threads(before[0])
+        torch.set_float32_matmul_precision(before[1])
+    for scores in found[1:]:
+        for name, values in scores.items():
+            torch.testing.assert_close(values, found[0][name], rtol=1e-6, atol=1e-6)
