@@ -131,12 +131,16 @@ def colorize(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from colorbench.photo import clear_parts
+
     root = out.parent if jobs and jobs[0].targets == (out,) else out
     try:
         root.mkdir(parents=True, exist_ok=True)
         journal = Journal(root / JOURNAL)
     except OSError as error:
         raise UserError(f"-o {out}: cannot be written ({error.strerror})") from error
+    for folder in {target.parent for job in jobs for target in job.targets}:
+        clear_parts(folder)
     settings = _settings(model, options)
     reference = None
     if options.hint:

@@ -3,7 +3,8 @@
 Read are gray and color files of 1, 8 and 16 bits and floats, with palettes, transparency, EXIF orientation and ICC
 profiles. What is kept: the size, the transparency, 16 bits of a gray picture (written as 16-bit PNG or TIFF), EXIF,
 resolution, and the ICC profile of a color file. A gray profile cannot describe colors: its tone curve is applied and
-the result is sRGB. Pictures are turned upright, and their EXIF says so.
+the result is sRGB. Pictures are turned upright, and their EXIF says so. Color files of 16 bits are read with 8, since
+Pillow has no such mode.
 
 A file from anywhere may be hostile. It must be a regular file; only decoders of photographs are tried (Pillow's EPS
 decoder would start another program); the size is read from the header and bounded before a pixel is decoded; written
@@ -32,6 +33,7 @@ from colorbench.errors import UserError
 Image.MAX_IMAGE_PIXELS = None  # read_photo has its own limit, on the header
 DECODERS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 200_000_000
+_PART = ".colorbench-{}.part"
 _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {"compress_level": 4}), ".webp": ("WEBP", {"lossless": True}), ".bmp": ("BMP", {}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}), ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
@@ -153,7 +155,7 @@ def write_whole(target: Path, write: Callable[[BinaryIO], None]) -> None:
         raise UserError("a symbolic link lies where the result would go; remove it")
     if os.path.exists(target) and not os.path.isfile(target):
         raise UserError("something that is not a file lies where the result would go")
-    temporary = target.with_name(f".colorbench-{os.getpid()}.part")
+    temporary = target.with_name(_PART.format(os.getpid()))
     try:
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
@@ -171,6 +173,14 @@ def write_whole(target: Path, write: Callable[[BinaryIO], None]) -> None:
         raise UserError(f"cannot be written: {' '.join(str(error).split())[:120] or type(error).__name__}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove what killed processes of this machine left half-written."""
+    for part in folder.glob(_PART.format("*")):
+        owner = part.name.split("-")[1].split(".")[0]
+        if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+            part.unlink(missing_ok=True)
 
 
 def _photo(image: Image.Image, recolor: bool) -> Photo:

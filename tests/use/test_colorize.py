@@ -1,7 +1,10 @@
 """The command, on folders of everything."""
 
 import io
+import os
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -53,6 +56,34 @@ def test_a_second_start_skips_what_is_finished_and_only_that(album, models, caps
     assert all(p.stat().st_mtime_ns == time for p, time in before.items())
     assert _run(album, models, "--strength", "0.5") == 0
     assert "4 colored, 0 failed" in capsys.readouterr().out
+
+
+def test_after_kill_9_every_file_is_whole_and_the_second_start_makes_the_rest(models, tmp_path, capsys):
+    album, out = tmp_path / "album", tmp_path / "out"
+    album.mkdir()
+    for i in range(30):
+        Image.fromarray(levels(400, 500, i)).save(album / f"{i:02d}.png")
+    words = [str(album), "--model", str(models("regression")), "-o", str(out), "--device", "cpu"]
+    victim = subprocess.Popen([sys.executable, "-m", "colorbench.colorize", *words])
+    while len(list(out.glob("*.png"))) < 3:
+        assert victim.poll() is None
+        time.sleep(0.005)
+    victim.kill()
+    victim.wait()
+    finished = {p: p.stat().st_mtime_ns for p in out.glob("*.png")}
+    assert len(finished) < 30
+    for file in finished:
+        with Image.open(file) as image:
+            image.load()
+    (out / f".colorbench-{victim.pid}.part").write_bytes(b"half")  # what it leaves when killed while writing
+    (out / f".colorbench-{os.getppid()}.part").write_bytes(b"another program's, at work")
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    skipped = int(said.split(" finished before")[0].split()[-1])
+    assert len(finished) - 1 <= skipped <= len(finished)  # the last one may have been whole and not yet noted
+    assert len(list(out.glob("*.png"))) == 30
+    assert sum(p.stat().st_mtime_ns == time for p, time in finished.items()) >= skipped
+    assert [p.name for p in out.glob(".*.part")] == [f".colorbench-{os.getppid()}.part"]
 
 
 def test_every_failure_is_named_and_nothing_is_written_for_it(album, models, capsys):
@@ -163,9 +194,6 @@ def test_sixteen_bits_transparency_and_panoramas_go_through(models, tmp_path):
 
 @pytest.mark.slow
 def test_fifty_megapixels_are_colored_in_bounded_memory(models, tmp_path):
-    import os
-    import subprocess
-
     Image.fromarray(levels(6000, 8000)).save(tmp_path / "scan.png", compress_level=1)
     program = (
         "import resource, sys; from colorbench.colorize import main; code = main(sys.argv[1:]); "

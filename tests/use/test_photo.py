@@ -98,14 +98,74 @@ def _png_rows(file):
     return steps.reshape(13, 17, 3, 2).copy().view(">u2")[..., 0].astype(np.uint16)
 
 
-def test_a_gray_profile_is_applied_and_a_color_profile_is_kept(tmp_path):
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    photo = read_photo(_with_profile(_ramp(), srgb.tobytes()))
-    assert photo.icc == srgb.tobytes()
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+def _icc(space, gamma, primaries=()):
+    """An ICC profile of version 2 (ICC.1:2001-04): a tone curve, and for RGB the primaries' XYZ under D50."""
+
+    def fixed(*numbers):
+        return b"".join(round(n * 65536).to_bytes(4, signed=True) for n in numbers)
+
+    curve = b"curv" + bytes(4) + (1).to_bytes(4) + round(gamma * 256).to_bytes(2) + bytes(2)
+    text = b"made for a test\0"
+    name = b"desc" + bytes(4) + len(text).to_bytes(4) + text + bytes(80)
+    tags = {b"desc": name, b"cprt": b"text" + bytes(4) + text, b"wtpt": b"XYZ " + bytes(4) + fixed(0.9642, 1, 0.8249)}
+    if space == b"GRAY":
+        tags[b"kTRC"] = curve
+    for letter, xyz in zip(b"rgb", primaries, strict=False):
+        tags[bytes([letter]) + b"XYZ"] = b"XYZ " + bytes(4) + fixed(*xyz)
+        tags[bytes([letter]) + b"TRC"] = curve
+    table, body = len(tags).to_bytes(4), b""
+    for tag, data in tags.items():
+        place = 132 + 12 * len(tags) + len(body)
+        table += tag + place.to_bytes(4) + len(data).to_bytes(4)
+        body += data + bytes(-len(data) % 4)
+    head = bytes(8) + bytes.fromhex("02400000") + b"mntr" + space + b"XYZ " + bytes(12) + b"acsp" + bytes(28)
+    head += fixed(0.9642, 1, 0.8249)
+    whole = head + bytes(128 - len(head)) + table + body
+    return (len(whole)).to_bytes(4) + whole[4:]
+
+
+def test_the_tone_curve_of_a_gray_profile_is_applied():
+    photo = read_photo(_with_profile(_ramp(), _icc(b"GRAY", 1.0)))
+    linear = np.arange(256) / 255.0
+    f = np.where(linear > (6 / 29) ** 3, np.cbrt(linear), linear / (3 * (6 / 29) ** 2) + 4 / 29)
+    expected = (116 * f - 16) / 50 - 1  # L of a value that is light itself, not gamma-encoded
+    assert np.abs(photo.tones - expected)[20:].max() < 0.012
+    assert np.abs(read_photo(_ramp()).tones - expected).max() > 0.3
+    assert b"GRAY" not in photo.icc  # which could not describe colors: what is written is sRGB, and says so
+
+
+def test_a_wide_color_profile_is_kept_and_means_the_same_colors_afterwards(tmp_path):
+    adobe = _icc(b"RGB ", 2.2, [(0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446)])
+    photo = read_photo(_with_profile(_ramp("RGB"), adobe))
+    assert photo.icc == adobe
+    painted = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)  # sRGB
+    write_photo(tmp_path / "a.png", painted, photo)
+    with Image.open(tmp_path / "a.png") as back:
+        assert back.info["icc_profile"] == adobe
+        assert np.abs(np.asarray(back).astype(int) - painted).max() > 10  # other numbers ...
+    again = read_photo(tmp_path / "a.png", recolor=True)
+    assert np.abs(again.levels.astype(int) - painted).max() <= 12  # ... of the same colors, within 8 bits of each
+    assert np.abs(again.levels.astype(int) - painted).mean() < 1.0
+
+
+def test_an_srgb_profile_is_kept_as_it_is_and_a_damaged_one_is_named():
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photo = read_photo(_with_profile(_ramp(), srgb))
+    assert photo.icc == srgb
+    assert photo.to_profile is None
     with pytest.raises(UserError, match="profile"):
         read_photo(_with_profile(_ramp("RGB"), b"nonsense" * 40))
-    assert lab
+
+
+def test_color_files_of_sixteen_bits_are_read_with_eight(tmp_path):
+    """Pillow has no such mode and gives the upper bytes."""
+    deep = np.repeat(np.linspace(0, 65535, 13 * 17).astype(np.uint16).reshape(13, 17, 1), 3, axis=2)
+    source = read_photo(Image.fromarray(deep[..., 0]))
+    for suffix in (".png", ".tif"):
+        write_photo(tmp_path / f"a{suffix}", deep, source)
+        photo = read_photo(tmp_path / f"a{suffix}")
+        assert not photo.deep
+        assert np.array_equal(photo.levels, (deep >> 8).astype(np.uint8))
 
 
 def _with_profile(image, icc):
