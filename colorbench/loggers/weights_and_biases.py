@@ -35,7 +35,7 @@ class WeightsAndBiases:
             ) from error
         self.wandb: Any = wandb
         self.project, self.entity, self.group, self.tags, self.artifacts = project, entity, group, tags, artifacts
-        self.mode = mode if mode != "auto" else os.environ.get("WANDB_MODE") or ("online" if _has_key() else "offline")
+        self.mode = mode if mode != "auto" else os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
         self.run: Any = None
 
     def start(self, *, name: str, model: str, group: str, folder: Path, config: Mapping[str, Any]) -> None:
@@ -45,7 +45,8 @@ class WeightsAndBiases:
         memory.write_text(json.dumps({"id": identity, "project": self.project}))
         options = {
             "project": self.project, "entity": self.entity, "group": self.group or group, "tags": [model, *self.tags],
-            "name": name, "id": identity, "resume": "allow", "dir": str(folder), "config": dict(config),
+            "name": name, "id": identity, "resume": "allow", "dir": str(folder),
+            "config": {**config, "run": {"model": model}},
             "job_type": "train", "settings": self.wandb.Settings(silent=True, init_timeout=30),
         }  # fmt: skip
         try:
@@ -82,7 +83,8 @@ class WeightsAndBiases:
         self.run.finish()
 
 
-def _has_key() -> bool:
+def has_key() -> bool:
+    """Is there an account on this machine: WANDB_API_KEY, or an entry in netrc?"""
     import netrc
 
     if os.environ.get("WANDB_API_KEY"):
