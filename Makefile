@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= outputs
 
-.PHONY: setup run test test-slow lint table report demo doctor smoke bench-data bench-metrics clean
+.PHONY: setup run test test-slow lint table report dashboard demo doctor smoke bench-data bench-metrics bench-export clean
 
 setup: $(VENV)/.installed
 
@@ -38,6 +38,9 @@ demo: setup ## RUNS=folder or model ...: a page that colors photographs with the
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[demo]"
 	$(BIN)/python -m colorbench.demo $(RUNS)
 
+dashboard: setup ## RUNS=outputs/STUDY: a W&B report of its runs, saved as JSON; with a key, on the server too
+	$(BIN)/python -m colorbench.dashboard $(RUNS)
+
 doctor: setup ## is everything in place? devices, precision, weights, cache, W&B, a tiny training
 	$(BIN)/python -m colorbench.doctor
 
@@ -49,6 +52,10 @@ bench-data: setup
 
 bench-metrics: setup
 	$(BIN)/python benchmarks/metrics.py
+
+bench-export: setup ## RUNS=folder or model ... PICTURES=folder: parity, size and cost of every export format
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[export]"
+	$(BIN)/python benchmarks/export.py $(RUNS) --pictures $(PICTURES)
 
 clean: ## caches of tools; runs and data stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
