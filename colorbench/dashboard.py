@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from colorbench.errors import UserError
 
@@ -42,15 +42,15 @@ def report(found: "Sequence[Sheet]", axes: Sequence[str], *, study: str, project
         filters=f"Metric('group') = '{study}' and Metric('jobType') = 'train'",
         groupby=[f"config.{key}" for key in axes],
     )  # fmt: skip
-    curves = [
+    curves: list[Any] = [
         wr.LinePlot(title=key, x="images_seen", y=[key], groupby_aggfunc="mean", groupby_rangefunc="minmax",
                     layout=wr.Layout(x=8 * (i % 3), y=6 * (i // 3), w=8, h=6))
         for i, key in enumerate(CURVES)
     ]  # fmt: skip
-    bars = [
+    bars: list[Any] = [
         wr.BarPlot(title=key, metrics=[key], layout=wr.Layout(x=6 * i, y=0, w=6, h=6)) for i, key in enumerate(TEST)
     ]
-    pictures = [wr.MediaBrowser(media_keys=[key], num_columns=2, layout=wr.Layout(x=0, y=8 * i, w=24, h=8))
+    pictures: list[Any] = [wr.MediaBrowser(media_keys=[key], num_columns=2, layout=wr.Layout(x=0, y=8 * i, w=24, h=8))
                 for i, key in enumerate(PICTURES)]  # fmt: skip
     return wr.Report(
         project=project, entity=entity, title=f"colorbench: {study}", width="fluid",
@@ -70,7 +70,9 @@ def report(found: "Sequence[Sheet]", axes: Sequence[str], *, study: str, project
     )  # fmt: skip
 
 
-def log_table(sheet: "Sheet", folder: Path, *, study: str, project: str, entity: str, mode: str) -> Path:
+def log_table(
+    sheet: "Sheet", folder: Path, *, study: str, project: str, entity: str, mode: Literal["online", "offline"]
+) -> Path:
     """The rows of a sheet as the W&B Table ``results``, numbers in full, in a run of the study's group. Its folder."""
     import wandb
 
@@ -84,7 +86,8 @@ def log_table(sheet: "Sheet", folder: Path, *, study: str, project: str, entity:
         project=project, entity=entity or None, group=study, job_type="table", name=f"table-{sheet.protocol.id}",
         dir=str(folder), mode=mode, config={"protocol": sheet.protocol.lossless}, settings=wandb.Settings(silent=True),
     )  # fmt: skip
-    run.log({"results": wandb.Table(columns=heads, data=rows)})
+    columns: list[str | int] = [*heads]
+    run.log({"results": wandb.Table(columns=columns, data=rows)})
     written = Path(run.dir).parent
     run.finish()
     return written
@@ -135,11 +138,11 @@ def _carry_out(folder: Path, project: str, entity: str) -> list[str]:
     if online and not entity:
         import wandb
 
-        entity = wandb.Api().default_entity
+        entity = wandb.Api().default_entity or ""
     made = report(found, keys, study=study, project=project, entity=entity)
     file = folder / "dashboard.json"
     file.write_text(json.dumps(made._to_model().model_dump(mode="json", by_alias=True, exclude_none=True), indent=1))
-    mode = "online" if online else "offline"
+    mode: Literal["online", "offline"] = "online" if online else "offline"
     tables = [log_table(s, folder, study=study, project=project, entity=entity, mode=mode) for s in found]
     lines = [f"report: {file}", *(f"table: {path}" for path in tables)]
     if online:

@@ -3,7 +3,7 @@
 A row is called by its model. Rows of one model are told apart by the settings in which they differ, written almost as
 they were typed: ``resunetgan`` and ``resunetgan adversary=hinge``. What most rows of the model have in common goes
 without saying. A choice of a config group (``adversary=hinge``) stands for the settings that come with it; other
-settings are called by the shortest end of their key that is unique (``weights.distance=50``).
+settings are called by the end of their key, two words or as many as make it unique (``weights.distance=50``).
 """
 
 import json
@@ -83,7 +83,9 @@ def _follows(values: Sequence[Any], chosen: Sequence[Any]) -> bool:
 
 def _shortest(key: str, keys: Sequence[str]) -> str:
     parts = key.split(".")
-    for i in range(len(parts) - 1, 0, -1):
+    if parts[-2:-1] == parts[-1:]:
+        return parts[-1]  # adversary.adversary, phases.phases
+    for i in range(len(parts) - 2, 0, -1):
         end = ".".join(parts[i:])
         if sum(other == end or other.endswith(f".{end}") for other in keys) == 1:
             return end

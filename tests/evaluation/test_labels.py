@@ -20,10 +20,12 @@ def test_what_most_rows_have_in_common_goes_without_saying() -> None:
         record("adversary=hinge", adversary="hinge", phases="warmup"),
         record("phases=none", adversary="bce", phases="none"),
         record("model.weights.distance=50", adversary="bce", phases="warmup"),
+        record("model.weights.perceptual=0", adversary="bce", phases="warmup"),
         record(name="unet"),
     ]
     assert labels(rows) == [
-        "resunetgan", "resunetgan adversary=hinge", "resunetgan phases=none", "resunetgan weights.distance=50", "unet",
+        "resunetgan", "resunetgan adversary=hinge", "resunetgan phases=none", "resunetgan weights.distance=50",
+        "resunetgan weights.perceptual=0", "unet",
     ]  # fmt: skip
 
 
