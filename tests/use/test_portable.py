@@ -135,3 +135,22 @@ def test_the_hub_gets_three_files_and_gives_them_back(models, tmp_path, monkeypa
     for name in ("../../gone", "user/..", "nowhere"):
         with pytest.raises(UserError, match="no such file"):
             Colorizer.from_pretrained(name, device="cpu")
+
+
+def test_the_hub_librarys_own_client_finds_the_model_in_its_cache(models, tmp_path, monkeypatch):
+    """Nothing is replaced but the place of the cache: the layout of files is the Hugging Face client's."""
+    from huggingface_hub import constants
+
+    revision = "a" * 40
+    repository = tmp_path / "hub" / "models--user--colors"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(revision)
+    shutil.copytree(models("vae"), repository / "snapshots" / revision)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    found = Colorizer.from_pretrained("user/colors", device="cpu")
+    picture = Image.fromarray(levels())
+    mine = Colorizer.from_pretrained(models("vae"), device="cpu")
+    assert np.array_equal(np.asarray(found(picture, seed=2)), np.asarray(mine(picture, seed=2)))
+    with pytest.raises(UserError, match="the Hub does not give it"):
+        Colorizer.from_pretrained("user/others", device="cpu")
