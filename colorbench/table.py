@@ -38,26 +38,26 @@ class Grid:
     trivial: list[bool]
 
 
-def grid(sheet: "Sheet", *, intervals: bool = True) -> Grid:
+def grid(sheet: "Sheet", *, intervals: bool = True, costs: bool = True) -> Grid:
     """Model, metrics, verdict against gray, costs."""
-    costs = costs_of(sheet)
+    spent = costs_of(sheet) if costs else []
     heads = ["model", *(f"{c.title} {c.arrow}".strip() for c in sheet.columns.values()), "beats gray"]
-    heads += [COSTS[key] for key in costs]
+    heads += [COSTS[key] for key in spent]
     rows, ranks = [], []
     for line in sheet.lines:
         cells = [(sheet.cells[line.label][name], what.digits) for name, what in sheet.columns.items()]
         rows.append([
             line.label, *(cell_text(cell, digits, intervals) for cell, digits in cells), sheet.beats_gray(line.label),
-            *(cost_text(line, key) for key in costs),
+            *(cost_text(line, key) for key in spent),
         ])  # fmt: skip
-        ranks.append([0, *(cell.rank for cell, _ in cells), *(0 for _ in range(len(costs) + 1))])
+        ranks.append([0, *(cell.rank for cell, _ in cells), *(0 for _ in range(len(spent) + 1))])
     return Grid(heads, rows, ranks, [line.kind == "trivial" for line in sheet.lines])
 
 
-def markdown(sheet: "Sheet", *, intervals: bool = True) -> str:
+def markdown(sheet: "Sheet", *, intervals: bool = True, costs: bool = True) -> str:
     """A GitHub table with its caption and notes; trivial rows in parentheses."""
     marks = {1: "**", 2: "*", 3: "***"}
-    g = grid(sheet, intervals=intervals)
+    g = grid(sheet, intervals=intervals, costs=costs)
     lines = [g.heads]
     for row, ranks, trivial in zip(g.rows, g.ranks, g.trivial, strict=True):
         cells = [_marked(text, marks.get(rank, ""), marks.get(rank, "")) for text, rank in zip(row, ranks, strict=True)]
@@ -68,10 +68,10 @@ def markdown(sheet: "Sheet", *, intervals: bool = True) -> str:
     return "\n".join([*text, "", sheet.caption, *sheet.notes]) + "\n"
 
 
-def latex(sheet: "Sheet", *, intervals: bool = True) -> str:
+def latex(sheet: "Sheet", *, intervals: bool = True, costs: bool = True) -> str:
     """A booktabs table: best bold, second italic, third bold italic."""
     marks = {1: r"\textbf{", 2: r"\textit{", 3: r"\textbf{\textit{"}
-    g = grid(sheet, intervals=intervals)
+    g = grid(sheet, intervals=intervals, costs=costs)
     body = []
     for row, ranks in zip(g.rows, g.ranks, strict=True):
         cells = []
@@ -90,15 +90,15 @@ def latex(sheet: "Sheet", *, intervals: bool = True) -> str:
     ])  # fmt: skip
 
 
-def csv_text(sheet: "Sheet", *, intervals: bool = True) -> str:
+def csv_text(sheet: "Sheet", *, intervals: bool = True, costs: bool = True) -> str:
     """Numbers in full: for each metric mean, low, high, rank and the verdict against gray; then the costs."""
-    costs = costs_of(sheet)
+    spent = costs_of(sheet) if costs else []
     heads = ["protocol", "model", "kind", "seeds"]
     for name in sheet.columns:
         heads += [name, f"{name} low", f"{name} high", f"{name} rank", f"{name} vs gray"]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*heads, *costs])
+    writer.writerow([*heads, *spent])
     for line in sheet.lines:
         row: list[Any] = [sheet.protocol.id, line.label, line.kind, line.seeds]
         for name in sheet.columns:
@@ -109,15 +109,15 @@ def csv_text(sheet: "Sheet", *, intervals: bool = True) -> str:
                 row += [cell.plain[0], "", "", "", ""]
             else:
                 row += [f"n/a ({cell.reason})" if cell.reason else "", "", "", "", ""]
-        writer.writerow([*row, *("" if (v := line.cost(key)) is None else v for key in costs)])
+        writer.writerow([*row, *("" if (v := line.cost(key)) is None else v for key in spent)])
     return out.getvalue()
 
 
-def html_text(sheet: "Sheet", *, intervals: bool = True) -> str:
+def html_text(sheet: "Sheet", *, intervals: bool = True, costs: bool = True) -> str:
     """A bare <table> with classes rank1..rank3 and trivial, for pages of one's own; the report has a richer one."""
     from html import escape
 
-    g = grid(sheet, intervals=intervals)
+    g = grid(sheet, intervals=intervals, costs=costs)
     lines = ["<table>", f"<caption>{escape(' '.join([sheet.caption, *sheet.notes]))}</caption>"]
     lines.append("<thead><tr>" + "".join(f'<th scope="col">{escape(head)}</th>' for head in g.heads) + "</tr></thead>")
     marks = {1: ("<b>", "</b>"), 2: ("<i>", "</i>"), 3: ("<b><i>", "</i></b>")}
@@ -207,6 +207,7 @@ def parser() -> argparse.ArgumentParser:
                    help="runs, or folders that hold them (default: outputs)")  # fmt: skip
     p.add_argument("--metrics", nargs="+", default=[], metavar="COLUMN", help="columns to show; 'all' for all")
     p.add_argument("--no-intervals", action="store_true", help="means only")
+    p.add_argument("--no-costs", action="store_true", help="without costs: what a repetition gives again to the byte")
     p.add_argument("--format", choices=["md", "csv", "tex", "html"], default="md")
     p.add_argument("--diff", nargs=2, metavar=("A", "B"), help="paired differences of two rows, in all columns")
     p.add_argument("--protocol", help="only this protocol (its id or the start of it)")
@@ -228,7 +229,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.diff:
             texts = [difference(sheet, *args.diff) for sheet in found[:1]]
         else:
-            texts = [FORMATS[args.format](sheet, intervals=not args.no_intervals) for sheet in found]
+            texts = [
+                FORMATS[args.format](sheet, intervals=not args.no_intervals, costs=not args.no_costs) for sheet in found
+            ]
         print("\n".join(texts), end="")
     except UserError as error:
         print(f"colorbench: {error}", file=sys.stderr)

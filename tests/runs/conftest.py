@@ -1,5 +1,6 @@
 """A folder of small colorful files, and the command line of a tiny run on it."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -52,3 +53,13 @@ def cli(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """A server that has imported everything and started no thread: every run is a fork of it."""
+    if str(Path(__file__).parent) not in sys.path:
+        sys.path.insert(0, str(Path(__file__).parent))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["driver"])
+    return context

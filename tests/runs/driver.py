@@ -41,3 +41,35 @@ def share(rank: int, port: int, folder: str) -> None:
     engine(family, Path(folder) / "run", batches=half, ranks=ranks).fit()
     torch.save(weights(family), Path(folder) / f"rank{rank}.pt")
     ranks.leave()
+
+
+def chain(words: list[str]) -> None:
+    """Train stages on one thread."""
+    import torch
+
+    from colorbench import stages
+
+    torch.set_num_threads(1)
+    stages.run(stages.split(words))
+
+
+def sweep(words: list[str], log: str) -> None:
+    """A multirun on one thread, as typed; what it prints goes to a file."""
+    import sys
+
+    import torch
+
+    from colorbench.__main__ import main
+
+    torch.set_num_threads(1)
+    with open(log, "a", buffering=1) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        sys.stdout = sys.stderr = file
+        main(["-m", *words])
+
+
+def several(runs: list[list[str]]) -> None:
+    """Train several runs in one process."""
+    for overrides in runs:
+        run(overrides)

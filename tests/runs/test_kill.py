@@ -1,26 +1,12 @@
 """kill -9 at any moment costs time and nothing else."""
 
-import multiprocessing
 import random
 import signal
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
-
-HERE = str(Path(__file__).parent)
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """A server that has imported everything and started no thread: every run is a fork of it."""
-    if HERE not in sys.path:
-        sys.path.insert(0, HERE)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["driver"])
-    return context
 
 
 def start(processes, overrides):
