@@ -1,7 +1,8 @@
 """How fast pictures reach a model, against the usual pipeline, and how much memory a large set takes.
 
-``make bench-data``, or ``python benchmarks/data.py [--seconds 5] [--cores 2]``. Both pipelines read the same generated
-JPEG files at 256 pixels, one after the other in one run on the same cores, and give float Lab batches of 64:
+``make bench-data``, or ``python benchmarks/data.py [--seconds 5] [--cores 2]``. Both pipelines are given the same
+generated JPEG files of 640 x 480 pixels (COCO's usual size), one after the other in one run on the same cores, and give
+float Lab batches of 64 at 256 pixels. colorbench's cache is built before its measurement, once for all runs:
 
     usual      PIL decode, resize, center crop -> scikit-image rgb2lab -> torch DataLoader (0 and 2 workers)
     colorbench the prepared cache -> Lab (batches made ahead by as many threads as there are cores)
@@ -57,12 +58,12 @@ class Usual(Dataset[torch.Tensor]):
 
 
 def write_photos(folder: Path, n: int) -> list[Path]:
-    """JPEG files of 320 x 256 pixels: smooth colors with some noise, about as large as a photograph's."""
+    """JPEG files of 640 x 480 pixels: smooth colors with some noise, about as many bytes as a photograph's."""
     rng = np.random.default_rng(0)
     files = []
     for i in range(n):
         small = Image.fromarray(rng.integers(0, 256, (8, 10, 3), dtype=np.uint8))
-        pixels = np.asarray(small.resize((320, 256), Image.Resampling.BICUBIC), dtype=np.float32)
+        pixels = np.asarray(small.resize((640, 480), Image.Resampling.BICUBIC), dtype=np.float32)
         image = Image.fromarray((pixels + rng.normal(0, 6, pixels.shape)).clip(0, 255).astype(np.uint8))
         files.append(folder / f"{i:04d}.jpg")
         image.save(files[-1], quality=90)
@@ -144,24 +145,53 @@ def memory(images: int) -> None:
         print(f"| {images:,} | {own} | {mapped} | {first:.2f} |", flush=True)
 
 
+def memory_table(figure: Path | None) -> None:
+    """Print the table of memory over set sizes, each size in a process of its own; and draw it."""
+    print("\n| images in the cache | own memory, MB | mapped pages (given back when needed), MB | first batch, s |")
+    print("|---|---|---|---|", flush=True)
+    rows = []
+    for images in (1_000, 10_000, 100_000, 1_000_000):
+        command = [sys.executable, __file__, "--memory", str(images)]
+        line = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        print(line, flush=True)
+        rows.append([float(cell.replace(",", "")) for cell in line.strip("| ").split("|")])
+    if figure is not None:
+        draw(np.array(rows), figure)
+
+
+def draw(rows: np.ndarray, path: Path) -> None:
+    """Memory over set size, rows (images, own MB, mapped MB, seconds)."""
+    from matplotlib.figure import Figure
+
+    canvas = Figure(figsize=(6, 3.4), layout="constrained")
+    axes = canvas.add_subplot()
+    axes.plot(rows[:, 0], rows[:, 1], "o-", label="own memory")
+    axes.plot(rows[:, 0], rows[:, 2], "s--", label="mapped pages, given back when needed")
+    axes.set(xscale="log", ylim=(0, None), xlabel="images in the cache (64 px)", ylabel="MB after 25,600 images")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    canvas.savefig(path, dpi=110)
+
+
 def main() -> None:
     """All tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--cores", type=int, default=min(2, len(os.sched_getaffinity(0))))
+    parser.add_argument("--memory-figure", type=Path, metavar="PNG", help="only measure the memory, and draw it")
     parser.add_argument("--memory", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.memory:
         memory(arguments.memory)
         return
+    if arguments.memory_figure:
+        memory_table(arguments.memory_figure)
+        return
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cores])
     print(f"torch {torch.__version__}, load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
     speed(arguments.seconds, arguments.cores)
-    print("\n| images in the cache | own memory, MB | mapped pages (given back when needed), MB | first batch, s |")
-    print("|---|---|---|---|", flush=True)
-    for images in (1_000, 10_000, 100_000, 1_000_000):
-        subprocess.run([sys.executable, __file__, "--memory", str(images)], check=True)
+    memory_table(None)
 
 
 if __name__ == "__main__":
