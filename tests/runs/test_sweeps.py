@@ -63,3 +63,24 @@ def test_a_folder_that_holds_another_run_is_not_resumed(tmp_path, changed):
     _same_run(RunFolder(tmp_path), identity)
     with pytest.raises(UserError, match=f"holds a run with {changed}"):
         _same_run(RunFolder(tmp_path), {**identity, changed: "other"})
+
+
+def test_a_run_does_not_feel_what_ran_before_it_in_its_process(processes, overrides, tmp_path):
+    import driver
+    from safetensors.torch import load_file
+
+    quick = ("engine.validate_every=100%", "monitor.previews=0", "budget.images=48")
+    first = overrides("seed=3", "precision=bf16", "deterministic=true", *quick)
+    second = overrides("adversary=hinge", "data.augment.jitter=0.3", *quick)
+    for name, runs in (("both", [first, second]), ("alone", [second])):
+        words = [[*run, f"output={tmp_path / name}"] for run in runs]
+        child = processes.Process(target=driver.several, args=(words,))
+        child.start()
+        child.join(250)
+        assert child.exitcode == 0
+    (alone,) = (tmp_path / "alone/default").iterdir()
+    after = tmp_path / "both/default" / alone.name
+    for file in ("weights", "ema"):
+        one, other = (load_file(run / f"checkpoints/last/{file}.safetensors") for run in (alone, after))
+        assert one.keys() == other.keys()
+        assert all((one[key] == other[key]).all() for key in one)
