@@ -70,6 +70,16 @@ def compose(overrides: Sequence[str], extra_dirs: Sequence[str] = ()) -> dict[st
         raise UserError(_explain(error, overrides)) from error
 
 
+def choices(overrides: Sequence[str]) -> dict[str, str]:
+    """{config group: option} of what :func:`compose` composes; groups without an option are left out."""
+    import hydra
+
+    with hydra.initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        tree = hydra.compose("config", overrides=normalize(overrides), return_hydra_config=True)
+    chosen = tree.hydra.runtime.choices
+    return {group: name for group, name in chosen.items() if name and not group.startswith("hydra/")}
+
+
 def resolve(tree: Any, overrides: Sequence[str]) -> dict[str, Any]:
     """What Hydra composed, as a plain dictionary; UserError for a value left out or a component that nobody uses."""
     from omegaconf import OmegaConf
