@@ -77,6 +77,7 @@ def test_the_cluster_asks_slurm_for_one_gpu_and_for_a_job_that_queues_itself_aga
 def test_a_missing_plugin_is_named_with_its_cure(monkeypatch, words):
     from hydra.core.config_store import ConfigStore
 
+    config.compose([])  # Hydra finds its plugins now, and not after they were taken away
     store = ConfigStore.instance()
     for group in ("launcher", "sweeper"):
         kept = {k: v for k, v in store.repo["hydra"][group].items() if k == "basic.yaml"}
