@@ -1,7 +1,7 @@
 """The suite: all metrics of a config, computed together on a batch.
 
 The views of a :class:`Pair` (floats, CIELAB) are made once and shared, everything runs on the pictures' own device (on
-a processor in pieces that its cache holds, one thread each), and what cannot be computed says why.
+a processor in a piece for each thread), and what cannot be computed says why.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ from colorbench.metrics.frechet import SetMetric
 from colorbench.metrics.literature import DDCOLOR
 from colorbench.metrics.metric import Metric, Pair
 
-_CACHED_PIXELS = 2**16
+_CACHED_PIXELS = 2**18
 COMPAT: Mapping[str, Mapping[str, Any]] = {"none": {}, "ddcolor": DDCOLOR}
 """Conventions of the literature that can be added."""
 
@@ -96,5 +96,11 @@ def _exact_products() -> Iterator[None]:
 
 
 def piece(pixels: Tensor) -> int:
-    """How many pictures to work on at once: on a processor, what its cache holds; on a GPU, all."""
-    return max(1, _CACHED_PIXELS // pixels[0, 0].numel()) if pixels.device.type == "cpu" else len(pixels)
+    """How many pictures to work on at once: on a GPU, all; on a processor, a thread's share, or what its cache holds.
+
+    Small pieces cost more than they save: threads that only compute for a moment wait for the interpreter's lock.
+    """
+    if pixels.device.type != "cpu":
+        return len(pixels)
+    share = -(-len(pixels) // torch.get_num_threads())
+    return max(1, min(share, _CACHED_PIXELS // pixels[0, 0].numel()))
