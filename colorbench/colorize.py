@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colorbench import command
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Job:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """The command line; 1 when some pictures were not colored."""
     options = _parser().parse_args(argv)
     if not 0 < options.strength <= 4:
         raise UserError(f"--strength {options.strength}: expected more than 0 and at most 4")
@@ -62,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = Path(options.output)
     jobs = plan(files, out, options.format, options.samples)
     failures = [(name, "no such file or folder") for name in missing]
-    done, skipped = colorize(jobs, model, out, options, failures)
+    try:
+        done, skipped = colorize(jobs, model, out, options, failures)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt("interrupted; the same command goes on") from stop
     from colorbench.data.folder import printable
 
     for name, reason in failures:
@@ -301,11 +305,7 @@ def _inode(path: Path) -> tuple[int, int]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    head, *rest = (__doc__ or "").split("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m colorbench.colorize", description=head, epilog="\n\n".join(rest),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = command.parser("colorize", __doc__)
     parser.add_argument("path", nargs="+", help="files, folders, globs, or - for names on standard input")
     parser.add_argument("--model", required=True, help="run folder, portable model, or USER/NAME of the Hub")
     parser.add_argument("-o", "--output", default="colorized", help="folder (or, for one picture, file) to write")
@@ -324,11 +324,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"colorbench.colorize: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("colorbench.colorize: interrupted; the same command goes on", file=sys.stderr)
-        sys.exit(130)
+    command.run("colorize", main)

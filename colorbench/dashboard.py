@@ -7,16 +7,15 @@ report is saved on the server; without one nothing leaves this machine, and the 
 ``wandb login`` and ``wandb sync``.
 """
 
-import argparse
 import csv
 import io
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from colorbench import command
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def report(found: "Sequence[Sheet]", axes: Sequence[str], *, study: str, project
     try:
         import wandb_workspaces.reports.v2 as wr
     except ImportError as error:
-        raise UserError("dashboard: wandb-workspaces is not installed; pip install 'colorbench[sweeps]'") from error
+        raise UserError("wandb-workspaces is not installed; pip install 'colorbench[sweeps]'") from error
     from colorbench.table import markdown
 
     runs = wr.Runset(
@@ -103,25 +102,15 @@ def _value(cell: str, word: bool) -> str | float | None:
         return None
 
 
-def parser() -> argparse.ArgumentParser:
+def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    p = argparse.ArgumentParser(prog="python -m colorbench.dashboard", description="A W&B report of one study's runs.")
-    p.add_argument("folder", type=Path, metavar="STUDY", help="the folder of its runs, such as outputs/default")
-    p.add_argument("--project", default="colorbench", help="as in logger=wandb (default: colorbench)")
-    p.add_argument("--entity", default="", help="a W&B user or team (default: yours)")
-    return p
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """0, or 2 for a mistake that the user can mend."""
-    args = parser().parse_args(argv)
-    try:
-        for line in _carry_out(args.folder, args.project, args.entity):
-            print(line)
-    except UserError as error:
-        print(f"colorbench: {error}", file=sys.stderr)
-        return 2
-    return 0
+    parser = command.parser("dashboard", __doc__)
+    parser.add_argument("folder", type=Path, metavar="STUDY", help="the folder of its runs, such as outputs/default")
+    parser.add_argument("--project", default="colorbench", help="as in logger=wandb (default: colorbench)")
+    parser.add_argument("--entity", default="", help="a W&B user or team (default: yours)")
+    args = parser.parse_args(argv)
+    for line in _carry_out(args.folder, args.project, args.entity):
+        print(line)
 
 
 def _carry_out(folder: Path, project: str, entity: str) -> list[str]:
@@ -156,4 +145,4 @@ def _carry_out(folder: Path, project: str, entity: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    command.run("dashboard", main)

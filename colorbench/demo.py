@@ -13,7 +13,6 @@ import argparse
 import os
 import re
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from colorbench import command
 from colorbench.arrays import Chroma, Luma
 from colorbench.colorizer import Colorizer
 from colorbench.errors import UserError
@@ -233,11 +233,7 @@ def _gradio(folder: str) -> Any:
 
 
 def _parser() -> argparse.ArgumentParser:
-    head, *rest = (__doc__ or "").split("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m colorbench.demo", description=head, epilog="\n\n".join(rest),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = command.parser("demo", __doc__)
     parser.add_argument("model", nargs="+", help="run folders, folders of runs, portable models, USER/NAME of the Hub")
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (127.0.0.1)")
     parser.add_argument("--port", type=int, default=7860)
@@ -248,8 +244,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"colorbench.demo: {error}", file=sys.stderr)
-        sys.exit(2)
+    command.run("demo", main)

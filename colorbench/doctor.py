@@ -9,13 +9,13 @@ FAIL. Nothing is downloaded, and no setting is needed; ``device=cuda`` and ``pre
 
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colorbench import command
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,12 +31,11 @@ class Absent(Exception):
     """Something optional is not there."""
 
 
-def main(argv: Sequence[str]) -> None:
-    """Run every check; exit with 1 if one failed."""
-    if any(word in ("-h", "--help") for word in argv):
-        print(__doc__)
-        return
-    options = _options(argv)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run every check; 1 if one failed."""
+    parser = command.parser("doctor", __doc__)
+    parser.add_argument("words", nargs="*", metavar="KEY=VALUE", help="device=..., precision=... (auto)")
+    options = _options(parser.parse_args(argv).words)
     checks: dict[str, Check] = {
         "python": _python,
         "packages": _packages,
@@ -61,7 +60,7 @@ def main(argv: Sequence[str]) -> None:
             failed += 1
         print(f"{verdict:4}  {name:9}  {' '.join(text.split())}  ({time.perf_counter() - started:.1f} s)", flush=True)
     print("everything that an experiment needs works" if not failed else f"{failed} check(s) failed")
-    sys.exit(1 if failed else 0)
+    return 1 if failed else 0
 
 
 def _options(argv: Sequence[str]) -> dict[str, str]:
@@ -293,8 +292,4 @@ def _pictures(start: int, device: "torch.device") -> "Batch":
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as mistake:
-        print(f"colorbench.doctor: {mistake}", file=sys.stderr)
-        sys.exit(2)
+    command.run("doctor", main)

@@ -5,15 +5,23 @@
 A stochastic family colors each picture K times, with the noise of (seed, picture, draw), which is the same for every
 model. The trivial rows (gray, the training split's mean color, its mean color at each lightness, the nearest
 neighbor's colors, and the truth sent through the same conversions) are judged once for each protocol and reused.
+
+Rows go to RUN/eval/<protocol id>; a finished evaluation is kept. A folder of pictures that another program made is
+judged like a run (folder mode).
+
+    python -m colorbench.evaluate outputs/default/* --set protocol.draws=16
+    python -m colorbench.evaluate outputs/default/RUN --export PICTURES      # truth/ and gray/ as PNG
+    python -m colorbench.evaluate COLORED --truth outputs/default/RUN --name theirs   # joins that run's table
+    python -m colorbench.evaluate COLORED --truth ORIGINALS --size 256 --name theirs
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colorbench import command
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -349,19 +357,8 @@ def run_record(run: Any) -> dict[str, Any]:
     }
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m colorbench.evaluate",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Judge trained runs, or a folder of pictures that another program made.\n"
-        "Rows go to RUN/eval/<protocol id>; a finished evaluation is kept.",
-        epilog="Examples\n"
-        "  python -m colorbench.evaluate outputs/default/* --set protocol.draws=16\n"
-        "  python -m colorbench.evaluate outputs/default/RUN --export PICTURES      # truth/ and gray/ as PNG\n"
-        "  python -m colorbench.evaluate COLORED --truth outputs/default/RUN --name theirs   # joins that run's table\n"
-        "  python -m colorbench.evaluate COLORED --truth ORIGINALS --size 256 --name theirs",
-    )
+def _parser() -> argparse.ArgumentParser:
+    p = command.parser("evaluate", __doc__)
     p.add_argument("paths", nargs="+", type=Path, metavar="RUN_OR_FOLDER", help="run folders, or one of pictures")
     p.add_argument("--truth", type=Path, metavar="RUN_OR_FOLDER", help="where the true pictures are (folder mode)")
     p.add_argument("--name", help="what to call the row (folder mode; default: the folder's name)")
@@ -379,16 +376,10 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """0, or 2 for a mistake that the user can mend."""
-    args = parser().parse_args(argv)
-    try:
-        for done in _carry_out(args):
-            print(done)
-    except UserError as error:
-        print(f"colorbench: {error}", file=sys.stderr)
-        return 2
-    return 0
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    for done in _carry_out(_parser().parse_args(argv)):
+        print(done)
 
 
 def _carry_out(args: argparse.Namespace) -> Iterator[Path | None]:
@@ -435,4 +426,4 @@ def _compose(words: Sequence[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    command.run("evaluate", main)

@@ -18,7 +18,6 @@ Beside the file a report says how far its answers are from PyTorch's, at another
 how much processor time one picture takes and how large it is.
 """
 
-import argparse
 import copy
 import json
 import shutil
@@ -34,7 +33,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from colorbench import color
+from colorbench import color, command
 from colorbench.colorizer import Colorizer
 from colorbench.errors import UserError
 from colorbench.family import Family
@@ -118,7 +117,7 @@ def exportable(family: Family, size: int, rgb: bool = False) -> Subject:
         noisy = (torch.zeros(2, 2, small, small), torch.full((2,), 0.5), torch.zeros(2, 1, side, side))
         return Subject(fused(family_.network), noisy, ("x", "t", "L"), stride)
     if family.stochastic or isinstance(family, TakesReference):
-        raise UserError("export: of this family only the deterministic and the diffusion models can be exported")
+        raise UserError("of this family only the deterministic and the diffusion models can be exported")
     example = (torch.zeros(2, 1, _side(size, stride), _side(size, stride)),)
     answer = Answer(fused(family_))
     if rgb:
@@ -333,7 +332,7 @@ def export(model: Colorizer, kind: str, file: Path, lightness: Tensor, rgb: bool
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m colorbench.export", description=(__doc__ or "").split("\n\n")[0])
+    parser = command.parser("export", __doc__)
     parser.add_argument("model", help="run folder, portable model, or USER/NAME of the Hub")
     parser.add_argument("--format", choices=tuple(FORMATS), default="onnx")
     parser.add_argument("-o", "--output", help="the file (NAME of the model, here)")
@@ -374,12 +373,8 @@ def _need(*packages: str) -> None:
 
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
-        raise UserError(f"export: {', '.join(missing)} not installed; pip install 'colorbench[export]'")
+        raise UserError(f"{', '.join(missing)} not installed; pip install 'colorbench[export]'")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"colorbench.export: {error}", file=sys.stderr)
-        sys.exit(2)
+    command.run("export", main)

@@ -8,12 +8,12 @@ a spike at zero is a dead layer, heavy tails are a rate too high. ``top=12`` lay
 ``output=FILE`` for the picture (default: in the run folder, or in the current one).
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colorbench import command
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -142,14 +142,13 @@ def draw(found: Anatomy, file: Path, title: str) -> Path:
     return file
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Print the tables, draw the picture."""
-    if not argv or argv[0] in ("-h", "--help"):
-        print(__doc__)
-        return
+    parser = command.parser("inspect", __doc__)
+    parser.add_argument("words", nargs="+", metavar="RUN|KEY=VALUE", help="a run folder, or overrides")
     own = {"top": "12", "depth": "2", "output": ""}
     rest = []
-    for word in argv:
+    for word in parser.parse_args(argv).words:
         key, _, value = word.partition("=")
         if key in own and value:
             own[key] = value
@@ -206,8 +205,4 @@ def _si(number: int) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        print(f"colorbench.inspect: {error}", file=sys.stderr)
-        sys.exit(2)
+    command.run("inspect", main)

@@ -2,16 +2,18 @@
 
 Only for runs on ``data=scenes``, whose p(ab | L) is known. A perfect sampler (the oracle) colors the same pictures
 under the same protocol, so every score has a best that can be reached; and a coloring can be judged as a draw from a
-distribution (:mod:`colorbench.metrics.law`). The energy score places a model between gray and the oracle:
+distribution (colorbench/metrics/law.py). The energy score places a model between gray and the oracle:
 
     place = (E_gray - E_model) / (E_gray - E_oracle),     0 is gray, 1 is a perfect sampler
 
 with the energy score of whole color fields, which no model can beat in expectation but the law itself.
+
+    python -m colorbench.law outputs/default/*     # one table, the best first in the picture
+    python -m colorbench.law --oracles data.level=hard protocol.limit=300 --to experiments/02_known_law
 """
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from colorbench import command
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -94,7 +97,7 @@ def conclude(
     worlds = [world_of(data) for _, data in planned]
     if len({plan.protocol.id for plan, _ in planned}) > 1:
         ids = ", ".join(f"{run.path.name} {plan.protocol.id}" for run, (plan, _) in zip(runs, planned, strict=True))
-        raise UserError(f"colorbench.law: these runs are judged under unlike protocols ({ids}); give those of one")
+        raise UserError(f"these runs are judged under unlike protocols ({ids}); give those of one")
     plan, world = planned[0][0], worlds[0]
     names = [run.name if [r.name for r in runs].count(run.name) == 1 else run.path.name for run in runs]
     families, models = {}, []
@@ -366,16 +369,8 @@ def _times(rate: float) -> str:
     return "never" if rate == 0 else f"{rate:.2f} times as often as they occur"
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m colorbench.law",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Trained runs on data=scenes between gray and the true color law; or the oracles themselves.",
-        epilog="Examples\n"
-        "  python -m colorbench.law outputs/default/*     # one table, the best first in the picture\n"
-        "  python -m colorbench.law --oracles data.level=hard protocol.limit=300 --to experiments/02_known_law",
-    )
+def _parser() -> argparse.ArgumentParser:
+    p = command.parser("law", __doc__)
     p.add_argument(
         "words", nargs="*", metavar="RUN|KEY=VALUE", help="run folders; with --oracles, overrides of the config"
     )
@@ -386,25 +381,20 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """0, or 2 for a mistake that the user can mend."""
-    args = parser().parse_args(argv)
-    try:
-        if args.oracles:
-            _print_oracles(args)
-        else:
-            _print_runs(args)
-    except UserError as error:
-        print(f"colorbench: {error}", file=sys.stderr)
-        return 2
-    return 0
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    args = _parser().parse_args(argv)
+    if args.oracles:
+        _print_oracles(args)
+    else:
+        _print_runs(args)
 
 
 def _print_runs(args: argparse.Namespace) -> None:
     from colorbench.engine.precision import choose_device
 
     if not args.words:
-        raise UserError("colorbench.law: give run folders (outputs/<experiment>/<run>), or --oracles")
+        raise UserError("give run folders (outputs/<experiment>/<run>), or --oracles")
     paths = [Path(word) for word in args.words]
     output = args.output or paths[0].resolve().parents[1]
     to = args.to or (paths[0] if len(paths) == 1 else output / "law")
@@ -457,4 +447,4 @@ def _mean(data: Any, device: "torch.device") -> "Family":
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run("law", main)

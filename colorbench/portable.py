@@ -11,12 +11,10 @@ on torch's ``meta`` device, where tensors have shapes and no memory, and every n
 before anything is allocated.
 """
 
-import argparse
 import json
 import os
 import re
 import struct
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from colorbench import __version__
+from colorbench import __version__, command
 from colorbench.backbones import checkpoint_follows
 from colorbench.engine.checkpoint import load_into, load_weights
 from colorbench.errors import UserError
@@ -192,10 +190,7 @@ def model_card(run: Run, portable: Portable, family: Family, license: str) -> st
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m colorbench.portable", formatter_class=argparse.RawDescriptionHelpFormatter,
-        description=(__doc__ or "").split("\n\n")[0],
-    )  # fmt: skip
+    parser = command.parser("portable", __doc__)
     parser.add_argument("run", help="a run folder")
     parser.add_argument("-o", "--output", required=True, help="the folder to write")
     parser.add_argument("--checkpoint", default="last", help="last, best or a checkpoint's name")
@@ -332,8 +327,4 @@ def _json(text: Any, where: str) -> Any:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"colorbench.portable: {error}", file=sys.stderr)
-        sys.exit(2)
+    command.run("portable", main)

@@ -4,23 +4,25 @@ Takes the same overrides as training. Stopped or killed, it goes on where it was
 prints what the data set is: pictures of each split, what was dropped and why, the fingerprint, the folder.
 """
 
-import sys
 from collections.abc import Sequence
 
-from colorbench.errors import UserError
+from colorbench import command
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Build, then describe."""
-    if not argv or argv[0] in ("-h", "--help"):
-        print(__doc__)
-        return
+    parser = command.parser("prepare", __doc__)
+    parser.add_argument("words", nargs="+", metavar="KEY=VALUE", help="overrides, as of python -m colorbench")
+    words = parser.parse_args(argv).words
     from colorbench.config import compose
     from colorbench.data.cache import read_meta
     from colorbench.data.dataset import open_data
     from colorbench.data.source import SPLITS
 
-    data = open_data(compose(argv)["data"])
+    try:
+        data = open_data(compose(words)["data"])
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt("interrupted; the same command goes on") from stop
     meta = read_meta(data.folder)
     print(f"data         {data.name}, {data.train.size} x {data.train.size} pixels, fingerprint {data.fingerprint}")
     kept = ", ".join(f"{split} {meta['kept'][split]}" for split in SPLITS)
@@ -31,8 +33,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        print(f"colorbench.prepare: {error}", file=sys.stderr)
-        sys.exit(2)
+    command.run("prepare", main)

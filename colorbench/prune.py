@@ -14,10 +14,8 @@ enlargements and poolings lie between. A sum of two maps gives a name that nobod
 latent, denoiser) are refused.
 """
 
-import argparse
 import copy
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from colorbench import command
 from colorbench.backbones import checkpoint_follows
 from colorbench.engine.checkpoint import Checkpoints, load_into
 from colorbench.engine.folder import RunFolder
@@ -185,7 +184,7 @@ def write(slim: Family, model: Mapping[str, Any], run: Run, ratio: float, folder
     return folder
 
 
-def command(run: Run, model: Mapping[str, Any], folder: Path) -> str:
+def sequel(run: Run, model: Mapping[str, Any], folder: Path) -> str:
     """What trains the pruned model on: the run's own words, the new widths, and where to start."""
     file = run.path / "overrides.txt"
     words = file.read_text().splitlines() if file.is_file() else []
@@ -203,11 +202,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     from colorbench.inspect import anatomy
 
-    head, *rest = (__doc__ or "").split("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m colorbench.prune", description=head, epilog="\n\n".join(rest),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = command.parser("prune", __doc__)
     parser.add_argument("run", help="a run folder")
     parser.add_argument("--ratio", type=float, default=0.5, help="share of every layer's channels that go (0.5)")
     parser.add_argument("-o", "--output", required=True, help="the run folder to write")
@@ -220,12 +215,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for what, made in (("before", family), ("pruned", slim)):
         found = anatomy(made, int(run.config["data"]["size"]))
         print(f"{what}: {found.parameters:,} parameters, {found.operations:,} FLOPs for one coloring")
-    print(f"{folder}; train it on:\n{command(run, model, folder)}")
+    print(f"{folder}; train it on:\n{sequel(run, model, folder)}")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"colorbench.prune: {error}", file=sys.stderr)
-        sys.exit(2)
+    command.run("prune", main)

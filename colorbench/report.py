@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colorbench import command
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -221,12 +222,8 @@ def _uris(line: "Line", i: int, size: int, quality: int) -> list[str]:
     return uris
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m colorbench.report",
-        description="Write one self-contained HTML page about evaluated runs: table, plots, gallery.",
-    )
+def _parser() -> argparse.ArgumentParser:
+    p = command.parser("report", __doc__)
     p.add_argument("roots", nargs="*", type=Path, default=[Path("outputs")], metavar="FOLDER",
                    help="runs, or folders that hold them (default: outputs)")  # fmt: skip
     p.add_argument("-o", "--out", type=Path, default=Path("report.html"), help="the page (default: report.html)")
@@ -238,30 +235,25 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """0, or 2 for a mistake that the user can mend."""
-    args = parser().parse_args(argv)
-    try:
-        from colorbench.sheet import sheets
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    args = _parser().parse_args(argv)
+    from colorbench.sheet import sheets
 
-        found = sheets(args.roots, metrics=["all"], resamples=args.resamples, protocol=args.protocol)
-        if not found:
-            where = ", ".join(map(str, args.roots))
-            raise UserError(f"{where}: no evaluated runs; train one with python -m colorbench")
-        print(write_report(found[0], args.out, title=args.title, limit_mb=args.limit_mb))
-        if len(found) > 1:
-            others = ", ".join(sheet.protocol.id for sheet in found[1:])
-            print(f"other protocols were left out: {others} (choose with --protocol ID)", file=sys.stderr)
-        if args.figures:
-            from colorbench.figures import write_figures
+    found = sheets(args.roots, metrics=["all"], resamples=args.resamples, protocol=args.protocol)
+    if not found:
+        where = ", ".join(map(str, args.roots))
+        raise UserError(f"{where}: no evaluated runs; train one with python -m colorbench")
+    print(write_report(found[0], args.out, title=args.title, limit_mb=args.limit_mb))
+    if len(found) > 1:
+        others = ", ".join(sheet.protocol.id for sheet in found[1:])
+        print(f"other protocols were left out: {others} (choose with --protocol ID)", file=sys.stderr)
+    if args.figures:
+        from colorbench.figures import write_figures
 
-            for path in write_figures(found[0], args.figures):
-                print(path)
-    except UserError as error:
-        print(f"colorbench: {error}", file=sys.stderr)
-        return 2
-    return 0
+        for path in write_figures(found[0], args.figures):
+            print(path)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    command.run("report", main)

@@ -1,7 +1,8 @@
 """Stages: a chain of runs, each from the weights of the last. ``python -m colorbench.stages [WORDS] [-- WORDS]...``
 
 The words before the first ``--`` belong to every stage, those after each ``--`` to one stage. Without any ``--`` the
-stages are the recipe: a subset, the full set at a lower rate, perceptual fine-tuning.
+stages are the recipe: a subset (experiment=recipe_subset), the full set at a lower rate (recipe_full), perceptual
+fine-tuning (recipe_perceptual).
 
     python -m colorbench.stages data=folder data.root=PHOTOS model=unet -- budget.images=20000 -- optim.lr=1e-4
 
@@ -10,10 +11,10 @@ line again skips the stages that are finished and goes on in the one that was cu
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from colorbench import command
 from colorbench.errors import UserError
 
 RECIPE = ("experiment=recipe_subset", "experiment=recipe_full", "experiment=recipe_perceptual")
@@ -52,34 +53,19 @@ def run(stages: Sequence[Sequence[str]]) -> list[Path]:
     return folders
 
 
-def parser() -> argparse.ArgumentParser:
+def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m colorbench.stages", description="Train a chain of runs, each from the weights of the last.",
-        epilog="WORDS are overrides as of python -m colorbench. Without -- the stages are: " + ", ".join(RECIPE),
-    )  # fmt: skip
-    p.add_argument("words", nargs=argparse.REMAINDER, metavar="WORDS [-- WORDS]...")
-    return p
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """0; 2 for a mistake that the user can mend; 130 when interrupted (the same line goes on)."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] in (["-h"], ["--help"]):
-        parser().print_help()
-        return 0
+    parser = command.parser("stages", __doc__)
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="WORDS [-- WORDS]...",
+                        help="overrides, as of python -m colorbench")  # fmt: skip
+    words = parser.parse_args(argv).words
     from colorbench.engine.engine import Interrupted
 
     try:
         run(split(words))
-    except UserError as error:
-        print(f"colorbench: {error}", file=sys.stderr)
-        return 2
     except Interrupted as stop:
-        print(f"colorbench: {stop}; the same line goes on from there", file=sys.stderr)
-        return 130
-    return 0
+        raise KeyboardInterrupt(f"{stop}; the same line goes on from there") from stop
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    command.run("stages", main)

@@ -5,10 +5,8 @@ the same multirun line again skips what is finished, resumes what was cut and re
 (``status``, ``failed``) and tidies (``clean`` deletes the folders of runs that never reached a checkpoint).
 """
 
-import argparse
 import fcntl
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from colorbench import command
 from colorbench.config import flatten
 from colorbench.engine.folder import RunFolder
 from colorbench.errors import UserError
@@ -108,25 +107,17 @@ def _owned(path: Path) -> bool:
     return False
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    p = argparse.ArgumentParser(prog="python -m colorbench.sweeps", description="Look at the runs of a sweep.")
-    p.add_argument("verb", choices=("status", "failed", "clean"))
-    p.add_argument("root", nargs="?", type=Path, default=Path("outputs"), metavar="FOLDER")
-    return p
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """0; 1 when a run failed; 2 for a mistake that the user can mend."""
-    args = parser().parse_args(argv)
-    try:
-        found = cells(args.root)
-    except UserError as error:
-        print(f"colorbench: {error}", file=sys.stderr)
-        return 2
+    """The command line; 1 when a run failed."""
+    parser = command.parser("sweeps", __doc__)
+    parser.add_argument("verb", choices=("status", "failed", "clean"))
+    parser.add_argument("root", nargs="?", type=Path, default=Path("outputs"), metavar="FOLDER",
+                        help="a run, or a folder that holds some (default: outputs)")  # fmt: skip
+    args = parser.parse_args(argv)
+    found = cells(args.root)
     print({"status": status, "failed": failed, "clean": clean}[args.verb](found))
     return int(args.verb != "clean" and any(cell.state == "failed" for cell in found))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    command.run("sweeps", main)

@@ -6,12 +6,12 @@ Best bold, second italic, third bold italic; ties share a rank. Every row says w
 import argparse
 import csv
 import io
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colorbench import command
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -200,9 +200,8 @@ def cost_text(line: "Line", key: str) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    p = argparse.ArgumentParser(prog="python -m colorbench.table", description="Print the results table(s) of runs.")
+def _parser() -> argparse.ArgumentParser:
+    p = command.parser("table", __doc__)
     p.add_argument("roots", nargs="*", type=Path, default=[Path("outputs")], metavar="FOLDER",
                    help="runs, or folders that hold them (default: outputs)")  # fmt: skip
     p.add_argument("--metrics", nargs="+", default=[], metavar="COLUMN", help="columns to show; 'all' for all")
@@ -215,29 +214,24 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """0, or 2 for a mistake that the user can mend."""
-    args = parser().parse_args(argv)
-    try:
-        from colorbench.sheet import sheets
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    args = _parser().parse_args(argv)
+    from colorbench.sheet import sheets
 
-        wanted = args.metrics or (["all"] if args.diff else [])
-        found = sheets(args.roots, metrics=wanted, resamples=args.resamples, protocol=args.protocol)
-        if not found:
-            where = ", ".join(map(str, args.roots))
-            raise UserError(f"{where}: no evaluated runs; train one with python -m colorbench")
-        if args.diff:
-            texts = [difference(sheet, *args.diff) for sheet in found[:1]]
-        else:
-            texts = [
-                FORMATS[args.format](sheet, intervals=not args.no_intervals, costs=not args.no_costs) for sheet in found
-            ]
-        print("\n".join(texts), end="")
-    except UserError as error:
-        print(f"colorbench: {error}", file=sys.stderr)
-        return 2
-    return 0
+    wanted = args.metrics or (["all"] if args.diff else [])
+    found = sheets(args.roots, metrics=wanted, resamples=args.resamples, protocol=args.protocol)
+    if not found:
+        where = ", ".join(map(str, args.roots))
+        raise UserError(f"{where}: no evaluated runs; train one with python -m colorbench")
+    if args.diff:
+        texts = [difference(sheet, *args.diff) for sheet in found[:1]]
+    else:
+        texts = [
+            FORMATS[args.format](sheet, intervals=not args.no_intervals, costs=not args.no_costs) for sheet in found
+        ]
+    print("\n".join(texts), end="")
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    command.run("table", main)

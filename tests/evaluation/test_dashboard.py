@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from colorbench.dashboard import main
+from colorbench.errors import UserError
 from colorbench.evaluate import evaluate_baselines
 from colorbench.sheet import sheets
 from colorbench.table import csv_text
@@ -35,7 +36,7 @@ def study(judge, make_plan, data, cpu, tmp_path: Path, monkeypatch) -> Path:
 
 
 def test_without_a_key_the_report_is_a_file_and_the_table_an_offline_run(study: Path, capsys) -> None:
-    assert main([str(study), "--project", "p"]) == 0
+    main([str(study), "--project", "p"])
     out = capsys.readouterr().out
     assert "wandb sync" in out
 
@@ -60,6 +61,6 @@ def test_without_a_key_the_report_is_a_file_and_the_table_an_offline_run(study: 
     assert [row[at] for row in table["data"]] == [float(line[at]) for line in lines]
 
 
-def test_a_folder_without_runs_is_one_line(tmp_path: Path, capsys) -> None:
-    assert main([str(tmp_path)]) == 2
-    assert "no runs here" in capsys.readouterr().err
+def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no runs here"):
+        main([str(tmp_path)])

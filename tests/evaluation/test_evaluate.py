@@ -185,22 +185,19 @@ def folders(data, tmp_path: Path) -> tuple[Path, Path]:
     return truths, answers
 
 
-def run(*words: str | Path) -> int:
-    return main([str(word) for word in words])
+def run(*words: str | Path) -> None:
+    main([str(word) for word in words])
 
 
 def test_a_folder_of_another_programs_pictures_gets_a_row(folders, tmp_path: Path, capsys) -> None:
     truths, answers = folders
-    assert (
-        run(answers, "--truth", truths, "--name", "gray2rgb", "--output", tmp_path / "out", "--set", "metrics=fast")
-        == 0
-    )
+    run(answers, "--truth", truths, "--name", "gray2rgb", "--output", tmp_path / "out", "--set", "metrics=fast")
     done = Evaluation.read(Path(capsys.readouterr().out.strip()))
     assert done.record["kind"] == "folder"
     assert done.scores["psnr"].shape == (24, 1)
     from colorbench.table import main as table
 
-    assert table([str(tmp_path / "out")]) == 0
+    table([str(tmp_path / "out")])
     text = capsys.readouterr().out
     assert "| gray2rgb" in text
     assert "| (gray)" in text
@@ -220,7 +217,7 @@ def test_a_folder_of_another_programs_pictures_gets_a_row(folders, tmp_path: Pat
     ],
 )
 def test_a_folder_with_something_wrong_is_refused_in_one_line(
-    folders, tmp_path: Path, capsys, damage: str, message: str
+    folders, tmp_path: Path, damage: str, message: str
 ) -> None:
     from PIL import Image
 
@@ -242,22 +239,17 @@ def test_a_folder_with_something_wrong_is_refused_in_one_line(
     else:
         for path in answers.rglob("*.png"):
             path.unlink()
-    assert run(answers, "--truth", truths, "--output", tmp_path / "out", "--set", "metrics=fast") == 2
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1
-    import re
-
-    assert re.search(message, captured.err), captured.err
+    with pytest.raises(UserError, match=message) as mistake:
+        run(answers, "--truth", truths, "--output", tmp_path / "out", "--set", "metrics=fast")
+    assert "\n" not in str(mistake.value)
     assert not list((tmp_path / "out").rglob("submissions/**/record.json"))
     if damage == "gray":
-        assert (
-            run(answers, "--truth", truths, "--output", tmp_path / "out", "--set", "metrics=fast", "--allow-gray") == 0
-        )
+        run(answers, "--truth", truths, "--output", tmp_path / "out", "--set", "metrics=fast", "--allow-gray")
 
 
-def test_a_folder_without_truths_is_told_what_to_give(folders, capsys) -> None:
-    assert run(folders[1]) == 2
-    assert "give --truth" in capsys.readouterr().err
+def test_a_folder_without_truths_is_told_what_to_give(folders) -> None:
+    with pytest.raises(UserError, match="give --truth"):
+        run(folders[1])
 
 
 def test_the_preview_lays_the_gallery_out(judge, make_plan, data, cpu, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from colorbench import sweeps
+from colorbench.errors import UserError
 
 
 def cell(root, model, seed, state, checkpoint=False, **facts):
@@ -47,15 +48,14 @@ def test_failed_names_the_error_and_clean_deletes_only_what_cannot_be_resumed(tm
     assert all(folder.exists() for folder in kept)
 
 
-def test_a_folder_without_runs_is_a_clear_line(tmp_path, capsys):
-    assert sweeps.main(["status", str(tmp_path)]) == 2
-    assert "no runs here" in capsys.readouterr().err
+def test_a_folder_without_runs_is_a_clear_line(tmp_path):
+    with pytest.raises(UserError, match="no runs here"):
+        sweeps.main(["status", str(tmp_path)])
 
 
 @pytest.mark.parametrize("changed", ["seed", "pictures"])
 def test_a_folder_that_holds_another_run_is_not_resumed(tmp_path, changed):
     from colorbench.engine.folder import RunFolder
-    from colorbench.errors import UserError
     from colorbench.train import _same_run
 
     identity = {"seed": 0, "pictures": "abc"}
