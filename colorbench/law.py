@@ -394,7 +394,7 @@ def _print_runs(args: argparse.Namespace) -> None:
     from colorbench.engine.precision import choose_device
 
     if not args.words:
-        raise UserError("give run folders (outputs/<experiment>/<run>), or --oracles")
+        raise UserError("give run folders (outputs/<study>/<run>), or --oracles")
     paths = [Path(word) for word in args.words]
     output = args.output or paths[0].resolve().parents[1]
     to = args.to or (paths[0] if len(paths) == 1 else output / "law")

@@ -61,7 +61,7 @@ def open_run(path: str | Path) -> Run:
     path = Path(path)
     file = path / "config.yaml"
     if not file.is_file():
-        raise UserError(f"{path}: not a run folder (no config.yaml); runs are in <output>/<experiment>/<model>-<hash>")
+        raise UserError(f"{path}: not a run folder (no config.yaml); runs are in <output>/<study>/<model>-<hash>")
     config = yaml.safe_load(file.read_text())
     if not isinstance(config, dict) or "model" not in config:
         raise UserError(f"{file}: not the configuration of a run")

@@ -43,7 +43,7 @@ def cells(root: Path) -> list[Cell]:
                 state = "cut"
             found.append(Cell(file.parent, state, status, dict(flatten(yaml.safe_load(config.read_text())))))
     if not found:
-        raise UserError(f"{root}: no runs here; runs are in <output>/<experiment>/<model>-<hash>")
+        raise UserError(f"{root}: no runs here; runs are in <output>/<study>/<model>-<hash>")
     return found
 
 

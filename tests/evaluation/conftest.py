@@ -91,7 +91,7 @@ def cpu() -> torch.device:
 
 @pytest.fixture(scope="session")
 def judge(make_plan: Callable[..., Plan], cpu: torch.device) -> Callable[..., Evaluation]:
-    """Judge 'the truth times a factor plus noise' under a name, into output/<experiment>/<name>-<seed>/eval/<id>."""
+    """Judge 'the truth times a factor plus noise' under a name, into output/<study>/<name>-<seed>/eval/<id>."""
 
     def make(
         output: Path, name: str, factor: float, *, spread: float = 0.0, seed: int = 0, draws: int = 1, **record: Any
