@@ -13,6 +13,7 @@ line again skips the stages that are finished and goes on in the one that was cu
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from colorbench import command
 from colorbench.errors import UserError
@@ -36,11 +37,12 @@ def split(words: Sequence[str]) -> list[list[str]]:
 
 
 def run(stages: Sequence[Sequence[str]]) -> list[Path]:
-    """Train the stages one after another; their run folders. All of them are composed before the first one trains."""
-    from colorbench.config import choices, compose
+    """Train the stages one after another; their run folders. UserError, before the first one trains, when one of them
+    cannot be composed or its model cannot be built, for want of pretrained weights for instance."""
+    from colorbench.config import choices
     from colorbench.train import train
 
-    plans = [(compose(words), choices(words), list(words)) for words in stages]
+    plans = [(_plan(number, words), choices(words), list(words)) for number, words in enumerate(stages, 1)]
     folders: list[Path] = []
     for number, (config, chosen, words) in enumerate(plans, 1):
         start = str(folders[-1]) if folders else None
@@ -51,6 +53,20 @@ def run(stages: Sequence[Sequence[str]]) -> list[Path]:
         )  # fmt: skip
         folders.append(done.path)
     return folders
+
+
+def _plan(number: int, words: Sequence[str]) -> dict[str, Any]:
+    """The configuration of a stage whose model was built once, for a try."""
+    from colorbench.config import compose
+    from colorbench.registry import build, load_plugins
+
+    try:
+        config = compose(list(words))
+        load_plugins(config["plugins"])
+        build("family", config["model"], "model")
+    except UserError as error:
+        raise UserError(f"stage {number}: {error}") from error
+    return config
 
 
 def main(argv: Sequence[str] | None = None) -> None:
