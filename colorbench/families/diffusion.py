@@ -11,6 +11,8 @@ work at a small budget, each against a known cause of failure:
 - the schedule ends at zero signal and the sampler's times are trailing, so the first step is one it was trained for;
 - the schedule is shifted towards high noise, where the mean colors of a picture are decided (see schedule.py);
 - v-prediction, which is well conditioned at every time;
+- every image is seen at ``times`` noise levels at once, one from each of as many equal parts of (0, 1): what the
+  network learns of an image hangs less on one lucky time, and L is encoded once for all of them;
 - chroma needs less resolution than L: the map is ``chroma_scale`` times smaller, and enlarged along the edges of L;
 - the estimate of x_0 is clipped where the limits are known, which is ab in [-1, 1], not x.
 """
@@ -23,6 +25,7 @@ from torch import Tensor, nn
 from colorbench import color
 from colorbench.arrays import Chroma, Luma
 from colorbench.batch import Batch
+from colorbench.errors import UserError
 from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.terms import checked
 from colorbench.networks.guided import enlarge, shrink
@@ -37,7 +40,8 @@ from colorbench.sampling.schedule import Schedule
 class Diffusion(Family):
     """network: forward(x, t, L), and its halves encode(L) and denoise(x, t, maps), as of networks/denoiser.py.
 
-    min_snr: gamma of min-SNR weights, or nothing for equal weights of all times.
+    min_snr: gamma of min-SNR weights, or nothing for equal weights of all times. times: noise levels of each image in
+    a step of training.
     """
 
     mean: Tensor
@@ -45,10 +49,12 @@ class Diffusion(Family):
 
     def __init__(
         self, *, network: nn.Module, schedule: Schedule, parameterization: Parameterization, sampler: Sampler,
-        chroma_scale: int, min_snr: float | None, weights: Mapping[str, float],
+        chroma_scale: int, min_snr: float | None, weights: Mapping[str, float], times: int = 1,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.network, self.schedule, self.sampler = network, schedule, sampler
+        if times < 1:
+            raise UserError(f"model.times: expected at least 1, got {times}")
+        self.network, self.schedule, self.sampler, self.times = network, schedule, sampler, times
         self.parameterization, self.chroma_scale, self.min_snr = parameterization, chroma_scale, min_snr
         self.weights = checked(weights, "denoising")
         self.register_buffer("mean", torch.zeros(1, 2, 1, 1))
@@ -82,17 +88,19 @@ class Diffusion(Family):
         self.std.copy_(std.float().view(1, 2, 1, 1))
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
-        """The error of one prediction, at one time for each image."""
-        x0 = (shrink(batch.ab, self.chroma_scale) - self.mean) / self.std
-        t = noise.uniform("time")
-        alpha, sigma = (s[:, None, None, None] for s in self.schedule.alpha_sigma(t))
-        eps = noise.normal("noise", *x0.shape[1:])
+        """The error of the predictions, at ``times`` times for each image."""
+        k = self.times
+        x0 = ((shrink(batch.ab, self.chroma_scale) - self.mean) / self.std).repeat_interleave(k, dim=0)
+        t = (noise.uniform("time")[:, None] + torch.arange(k, device=x0.device)) / k  # b k
+        alpha, sigma = (s[:, None, None, None] for s in self.schedule.alpha_sigma(t.flatten()))
+        eps = noise.normal("noise", k, *x0.shape[1:]).flatten(0, 1)
         x_t = alpha * x0 + sigma * eps
         output = self.network(x_t, self._clock(alpha, sigma), batch.L).float()
         error = (output - self.parameterization.target(x0, eps, alpha, sigma)).square().mean(dim=(1, 2, 3))
         logs = {"denoising": error, "drift": self._drift(x0, output, x_t, alpha, sigma)}
         if self.min_snr is not None:
             error = error * self.parameterization.min_snr_weight(alpha.flatten(), sigma.flatten(), self.min_snr)
+        error = error.view(-1, k).mean(dim=1)
         yield Objective(weigh({"denoising": error}, weights), "network", logs)
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:

@@ -20,7 +20,7 @@ from colorbench.registry import register
 
 @register("network", "denoiser")
 class Denoiser(nn.Module):
-    """(x [b outputs h/scale w/scale], t [b] in [0, 1], condition [b 1 h w]) -> [b outputs h/scale w/scale].
+    """(x [k b outputs h/scale w/scale], t [k b] in [0, 1], condition [b 1 h w]) -> as x; k in a row share a condition.
 
     scale: how much smaller the image is than its condition (a power of 2). width: channels of the first level; level i
     has width * multipliers[i] and is 2^i times smaller. blocks: residual blocks at each level of each side. attention:
@@ -59,7 +59,8 @@ class Denoiser(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """One pass."""
-        return self.denoise(x, t, self.encode(condition))
+        times = len(x) // len(condition)
+        return self.denoise(x, t, [known.repeat_interleave(times, dim=0) for known in self.encode(condition)])
 
     def encode(self, condition: Tensor) -> list[Tensor]:
         """The condition's maps, one for each level: what a sampler computes once."""

@@ -69,6 +69,34 @@ def test_every_prediction_and_weighting_learns():
                 assert family.eval().colorize(batch.L, Noise.of(0, batch.ids)).isfinite().all()
 
 
+def test_several_times_of_an_image_are_one_from_each_part_and_count_as_one_image(monkeypatch):
+    batch, k = pictures(3), 4
+    family = small("ddpm", times=k).train()
+    family.prepare([batch])
+    seen = []
+    denoise = family.network.denoise
+
+    def spy(x, t, maps):
+        seen.append((x, [m.clone() for m in maps]))
+        return denoise(x, t, maps)
+
+    monkeypatch.setattr(family.network, "denoise", spy)
+    asked = []
+    schedule = type(family.schedule)
+    kept = schedule.alpha_sigma
+    monkeypatch.setattr(schedule, "alpha_sigma", lambda self, t: asked.append(t) or kept(self, t))
+    (objective,) = family.objectives(batch, Noise.of(0, batch.ids), family.weights)
+    assert objective.loss.shape == (3,)
+    parts = (asked[0].view(3, k) * k).floor()
+    assert (parts == torch.arange(k)).all()
+    ((x, maps),) = seen
+    assert len(x) == 3 * k
+    for known in maps:
+        own = known.view(3, k, *known.shape[1:])
+        assert (own == own[:, :1]).all()
+        assert not (own[0] == own[1]).all()
+
+
 def test_the_drift_of_the_mean_color_is_logged():
     batch = pictures(4)
     family = small("ddpm")
