@@ -53,5 +53,5 @@ class Regression(Family):
         """The network's answer; noise is not used."""
         output = self.network(L).float()
         if self.head == "rgb":
-            output = color.encode(output * 0.5 + 0.5)[1].clamp(-1.0, 1.0)
+            output = color.split(color.rgb_to_lab(output * 0.5 + 0.5))[1].clamp(-1.0, 1.0)
         return output

@@ -14,7 +14,7 @@ from torch import nn
 from colorbench import color
 from colorbench.colorizer import Colorizer
 from colorbench.errors import UserError
-from colorbench.export import export, fused, main
+from colorbench.export import export, fused, main, runner
 from colorbench.noise import Noise
 from colorbench.sampling import standalone
 
@@ -53,6 +53,29 @@ def test_other_batches_and_sizes_than_the_traced_ones_agree(kind, rgb, models, t
     assert found["ciede2000_mean"] < (5.0 if kind == "onnx-int8" else 1e-3)
     assert (tmp_path / f"{file.name}.json").is_file()
     assert np.isfinite(found["milliseconds"])
+
+
+PICTURE = {
+    **REGRESSION, "head": "rgb",
+    "network": {"network": "unetcolorizer", "inputs": 1, "outputs": 3, "base": 8, "poolings": 2},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["onnx", pytest.param("torch-export", marks=pytest.mark.slow)])
+def test_a_network_that_answers_with_a_picture_is_exported_with_the_way_back_to_chroma(kind, tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    family = colorful(PICTURE)
+    nn.init.normal_(family.network.head.weight, 0.0, 3.0)
+    file = tmp_path / ("a.pt2" if kind == "torch-export" else "a.onnx")
+    found = export(Colorizer(family, 16, "picture", torch.device("cpu"), tmp_path), kind, file, _lightness())
+    assert found["max_difference"] < 1e-5
+    L = _lightness(3)
+    with torch.no_grad():
+        ab = family.colorize(L, Noise.of(0, torch.arange(3))).numpy()
+    assert ab.shape == (3, 2, 16, 16)
+    assert ab.std() > 0.01
+    assert np.abs(runner(file, ("L",))(L) - ab).max() < 1e-5
 
 
 def test_what_cannot_be_exported_is_refused(models, tmp_path):
