@@ -38,7 +38,7 @@ from colorbench.sampling.schedule import Schedule
 
 @register("family", "diffusion")
 class Diffusion(Family):
-    """network: forward(x, t, L), and its halves encode(L) and denoise(x, t, maps), as of networks/denoiser.py.
+    """network: forward(x, t, L, times), and its halves encode(L) and denoise(x, t, maps), as of networks/denoiser.py.
 
     min_snr: gamma of min-SNR weights, or nothing for equal weights of all times. times: noise levels of each image in
     a step of training.
@@ -95,7 +95,7 @@ class Diffusion(Family):
         alpha, sigma = (s[:, None, None, None] for s in self.schedule.alpha_sigma(t.flatten()))
         eps = noise.normal("noise", k, *x0.shape[1:]).flatten(0, 1)
         x_t = alpha * x0 + sigma * eps
-        output = self.network(x_t, self._clock(alpha, sigma), batch.L).float()
+        output = self.network(x_t, self._clock(alpha, sigma), batch.L, k).float()
         error = (output - self.parameterization.target(x0, eps, alpha, sigma)).square().mean(dim=(1, 2, 3))
         logs = {"denoising": error, "drift": self._drift(x0, output, x_t, alpha, sigma)}
         if self.min_snr is not None:

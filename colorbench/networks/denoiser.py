@@ -20,7 +20,9 @@ from colorbench.registry import register
 
 @register("network", "denoiser")
 class Denoiser(nn.Module):
-    """(x [k b outputs h/scale w/scale], t [k b] in [0, 1], condition [b 1 h w]) -> as x; k in a row share a condition.
+    """(x [k b outputs h/scale w/scale], t [k b] in [0, 1], condition [b 1 h w]) -> as x.
+
+    k is ``times``, 1 unless it is given: so many images in a row share a condition, which is encoded once.
 
     scale: how much smaller the image is than its condition (a power of 2). width: channels of the first level; level i
     has width * multipliers[i] and is 2^i times smaller. blocks: residual blocks at each level of each side. attention:
@@ -57,10 +59,10 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.out[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.out[-1].bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor, times: int = 1) -> Tensor:
         """One pass."""
-        times = len(x) // len(condition)
-        return self.denoise(x, t, [known.repeat_interleave(times, dim=0) for known in self.encode(condition)])
+        maps = self.encode(condition)
+        return self.denoise(x, t, [known.repeat_interleave(times, dim=0) for known in maps] if times > 1 else maps)
 
     def encode(self, condition: Tensor) -> list[Tensor]:
         """The condition's maps, one for each level: what a sampler computes once."""
