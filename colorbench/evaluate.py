@@ -56,12 +56,14 @@ def evaluate_family(
 
     plan: from :func:`colorbench.protocol.plan`. record: who this is: at least {"name": ...}; run folders add model,
     seed, experiment, group (what seeds are averaged over), parameters, images_seen, seconds, peak_memory_mb.
-    A finished evaluation in ``folder`` is read instead, unless ``force``.
+    A finished evaluation in ``folder`` is read instead, unless ``force`` or the model has been trained on since.
     """
     from colorbench import rows
 
     if rows.done(folder) and not force:
-        return rows.Evaluation.read(folder)
+        known = rows.Evaluation.read(folder)
+        if known.record.get("images_seen") == record.get("images_seen"):
+            return known
     was_training = family.training
     family.eval()
     draws = plan.protocol.draws if family.stochastic else 1

@@ -92,6 +92,13 @@ def test_a_finished_evaluation_is_read_and_not_repeated(make_plan, cpu, tmp_path
     assert (tmp_path / "rows.csv").stat().st_mtime_ns != stamp
 
 
+def test_a_model_that_was_trained_on_is_judged_again(make_plan, cpu, tmp_path: Path) -> None:
+    made, early, late = make_plan(), {"name": "gray", "images_seen": 8}, {"name": "gray", "images_seen": 16}
+    evaluate_family(Gray(), made, folder=tmp_path, record=early, device=cpu)
+    assert evaluate_family(Gray(), made, folder=tmp_path, record=late, device=cpu).record["images_seen"] == 16
+    assert Evaluation.read(tmp_path).record["images_seen"] == 16
+
+
 @pytest.mark.parametrize("wrong", ["nan", "shape"])
 def test_an_answer_that_is_no_picture_is_an_error_and_never_a_number(
     make_plan, cpu, tmp_path: Path, wrong: str
