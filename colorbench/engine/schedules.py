@@ -59,5 +59,17 @@ class Step:
         return self.gamma ** int(min(progress, 1.0 - 1e-9) / self.every)
 
 
+@register("decay", "linear")
+@dataclass(frozen=True, kw_only=True)
+class Linear:
+    """1 until ``start`` (a share of the budget), then in a straight line to 0 at its end (Isola et al. 2017, code)."""
+
+    start: float = 0.5
+
+    def __call__(self, progress: float) -> float:
+        """The factor."""
+        return min(1.0, (1.0 - min(progress, 1.0)) / max(1.0 - self.start, 1e-9))
+
+
 def _ramp(progress: float, warmup: float) -> float:
     return min(1.0, (progress + 1e-3) / (warmup + 1e-3)) if warmup else 1.0

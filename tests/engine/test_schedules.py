@@ -1,7 +1,7 @@
 import pytest
 
 from colorbench.engine.budget import Budget, Clock, Point
-from colorbench.engine.schedules import Constant, Cosine, Step
+from colorbench.engine.schedules import Constant, Cosine, Linear, Step
 from colorbench.errors import UserError
 
 
@@ -42,3 +42,7 @@ def test_points_are_images_or_shares_of_the_budget():
     assert Point.parse(None, "k") is None
     with pytest.raises(UserError, match=r"k: expected images .* got '5 percent'"):
         Point.parse("5 percent", "k")
+
+
+def test_a_linear_decay_waits_for_its_start_and_ends_at_zero():
+    assert [Linear(start=0.5)(p) for p in (0.0, 0.5, 0.75, 1.0)] == pytest.approx([1.0, 1.0, 0.5, 0.0])
