@@ -49,7 +49,7 @@ class Diffusion(Family):
 
     def __init__(
         self, *, network: nn.Module, schedule: Schedule, parameterization: Parameterization, sampler: Sampler,
-        chroma_scale: int, min_snr: float | None, weights: Mapping[str, float], times: int = 1,
+        chroma_scale: int, min_snr: float | None, times: int, weights: Mapping[str, float],
     ) -> None:  # fmt: skip
         super().__init__()
         if times < 1:

@@ -88,6 +88,7 @@ def test_what_cannot_be_exported_is_refused(models, tmp_path):
 
 DIFFUSION = {
     "family": "diffusion", "schedule": {"schedule": "cosine", "shift": 4.0}, "chroma_scale": 2, "min_snr": None,
+    "times": 1,
     "weights": {"denoising": 1},
     "network": {
         "network": "denoiser", "outputs": 2, "scale": 2, "width": 8, "multipliers": [1, 2], "blocks": 1, "attention": 1,
