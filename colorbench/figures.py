@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 5.5  # inches: the text width of common templates
+_PAGE = 8.5  # inches: its height
 _PALETTE = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#8f5bd1", "#e3494f", "#5b8c1a", "#a0522d",
 )  # fmt: skip
@@ -158,7 +159,7 @@ def _training(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
 
 
 def _gallery(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
-    """gray | truth | models for the first pictures."""
+    """One row for gray, the truth and every model, one column for each of the first pictures; at most a page high."""
     import matplotlib.pyplot as plt
     from PIL import Image
 
@@ -167,21 +168,22 @@ def _gallery(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
         return line.evaluations[0].folder / "gallery" / f"{i:05d}-0.png"
 
     chosen = [line for line in sheet.lines if line.kind != "trivial" or line.label in ("gray", "truth")]
-    chosen = [line for line in chosen if line.evaluations[0].folder is not None and file(line, 0).is_file()][:10]
-    rows = sum(file(chosen[0], i).is_file() for i in range(6)) if chosen else 0
-    if not rows:
+    chosen = [line for line in chosen if line.evaluations[0].folder is not None and file(line, 0).is_file()]
+    columns = sum(file(chosen[0], i).is_file() for i in range(8)) if chosen else 0
+    if not columns:
         return None
-    side = min(1.0, (_WIDTH + 1.2) / len(chosen))
-    size = (side * len(chosen), side * rows + 0.2)
-    gaps = {"wspace": 0.03, "hspace": 0.03}
-    figure, axes = plt.subplots(rows, len(chosen), figsize=size, squeeze=False, gridspec_kw=gaps)
-    for i in range(rows):
-        for axis, line in zip(axes[i], chosen, strict=True):
+    side = min((_WIDTH + 1.2) / columns, _PAGE / len(chosen))
+    size = (side * columns, side * len(chosen))
+    gaps = {"wspace": 0.03, "hspace": 0.03, "left": 0, "right": 1, "bottom": 0, "top": 1}
+    figure, axes = plt.subplots(len(chosen), columns, figsize=size, squeeze=False, gridspec_kw=gaps)
+    for row, line in zip(axes, chosen, strict=True):
+        for i, axis in enumerate(row):
             with Image.open(file(line, i)) as picture:
                 axis.imshow(np.asarray(picture), interpolation="lanczos")
             axis.axis("off")
-            if i == 0:
-                axis.set_title(line.label.replace("_", " "), fontsize=8)
+        row[0].text(
+            -0.06, 0.5, line.label.replace("_", " "), transform=row[0].transAxes, ha="right", va="center", fontsize=8
+        )
     return figure
 
 
