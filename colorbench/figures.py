@@ -10,12 +10,14 @@ from colorbench.report import calibration, collect
 from colorbench.sheet import Line, Sheet
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _WIDTH = 5.5  # inches: the text width of common templates
 _PAGE = 8.5  # inches: its height
 _PALETTE = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#8f5bd1", "#e3494f", "#5b8c1a", "#a0522d",
+    "#20b2aa", "#c0399f", "#4f6bed", "#c2b000", "#e88f5a", "#7d8c00",
 )  # fmt: skip
 _STYLE: Any = {
     "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7,
@@ -90,7 +92,7 @@ def _intervals(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
 def _pareto(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     """Quality against what it cost."""
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import EngFormatter, MaxNLocator
+    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
     names, colors = _headline(sheet)[:2], _colors(sheet)
     costs = [c for c in ("parameters", "seconds", "images_per_second") if c in payload["costs"]][:2]
@@ -103,18 +105,22 @@ def _pareto(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
                 x, cell = (line.cost(cost) if line.kind == "model" else None), sheet.cells[line.label][name].interval
                 if x and cell is not None:
                     error = [[cell.mean - cell.low], [cell.high - cell.mean]]
-                    axis.errorbar(x, cell.mean, error, fmt="o", ms=4, lw=0.9, color=colors[line.label])
-                    axis.annotate(line.label, (x, cell.mean), (5, 3), textcoords="offset points", fontsize=7)
+                    axis.errorbar(
+                        x, cell.mean, error, fmt="o", ms=4, lw=0.9, color=colors[line.label], label=line.label
+                    )
             spent = [x for line in sheet.lines if line.kind == "model" and (x := line.cost(cost))]
             if spent and max(spent) > 10 * min(spent):
                 axis.set_xscale("log")
+                axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+                axis.xaxis.set_minor_locator(NullLocator())
             else:
                 axis.xaxis.set_major_locator(MaxNLocator(4))
-                axis.xaxis.set_major_formatter(EngFormatter(sep=""))
-            axis.margins(x=0.25)
+            axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+            axis.margins(x=0.1)
             axis.set_xlabel(payload["costs"][cost])
             axis.set_ylabel(f"{sheet.columns[name].title} {sheet.columns[name].arrow}")
     figure.tight_layout()
+    _legend_below(figure, axes[0][0])
     return figure
 
 
@@ -123,16 +129,21 @@ def _distributions(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     import matplotlib.pyplot as plt
 
     names, colors = _headline(sheet), _colors(sheet)
-    figure, axes = plt.subplots(1, len(names), figsize=(_WIDTH + 1.2, 2.2), squeeze=False)
+    lines = [ln for ln in reversed(sheet.lines) if ln.label != "truth"]
+    size = (_WIDTH + 1.2, 0.5 + 0.24 * len(lines))
+    figure, axes = plt.subplots(1, len(names), figsize=size, sharey=True, squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):
-        lines = [(ln, t) for ln in sheet.lines if ln.label != "truth" and (t := ln.table(name)) is not None]
-        parts: Any = axis.violinplot([t.mean(0) for _, t in lines], showextrema=False, showmedians=True, widths=0.85)
-        for body, (line, _) in zip(parts["bodies"], lines, strict=True):
+        found = [(y, ln, t.mean(0)) for y, ln in enumerate(lines) if (t := ln.table(name)) is not None]
+        parts: Any = axis.violinplot(
+            [values for _, _, values in found], [y for y, _, _ in found], vert=False, showextrema=False,
+            showmedians=True, widths=0.85,
+        )  # fmt: skip
+        for body, (_, line, _) in zip(parts["bodies"], found, strict=True):
             body.set(facecolor=colors[line.label], alpha=0.55)
         parts["cmedians"].set(color="#222222", linewidth=1)
-        labels = [line.label.replace("_", " ") for line, _ in lines]
-        axis.set_xticks(range(1, len(lines) + 1), labels, rotation=60, ha="right", rotation_mode="anchor")
-        axis.set_title(f"{sheet.columns[name].title} {sheet.columns[name].arrow}")
+        axis.set_xlabel(f"{sheet.columns[name].title} {sheet.columns[name].arrow}")
+        axis.tick_params(axis="y", length=0)
+    axes[0][0].set_yticks(range(len(lines)), [line.label.replace("_", " ") for line in lines])
     figure.tight_layout(w_pad=0.8)
     return figure
 
@@ -152,10 +163,15 @@ def _training(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
             if key in curves:
                 axis.plot(*zip(*curves[key], strict=True), color=colors[label], lw=1.1, label=label)
         axis.set(xlabel="images seen", title=key)
-    handles, labels = axes[0][0].get_legend_handles_labels()
     figure.tight_layout()
-    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=6, frameon=False)
+    _legend_below(figure, axes[0][0])
     return figure
+
+
+def _legend_below(figure: "Figure", axes: "Axes") -> None:
+    """Every name once, under the plots: labels at the points would lie on each other."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False)
 
 
 def _gallery(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":

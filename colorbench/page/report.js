@@ -2,7 +2,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = id => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
-const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#8f5bd1", "#e3494f", "#5b8c1a", "#a0522d", "#20b2aa", "#808080"];
+const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#8f5bd1", "#e3494f", "#5b8c1a", "#a0522d", "#20b2aa", "#c0399f", "#4f6bed", "#c2b000", "#e88f5a", "#7d8c00"];
 const lines = data.lines, models = lines.filter(l => !l.trivial);
 const colorOf = {};
 lines.forEach(l => { colorOf[l.label] = l.trivial ? "#8b8f97" : PALETTE[models.indexOf(l) % PALETTE.length]; });
