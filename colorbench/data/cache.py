@@ -301,12 +301,12 @@ class _Files:
     """The growing files of a build."""
 
     def __init__(self, folder: Path) -> None:
-        self.rows = open(folder / "manifest.csv", "ab")  # noqa: SIM115
+        self.rows = open(folder / "manifest.csv", "ab")  # noqa: SIM115 (closed by __exit__)
         self.pixels: dict[str, IO[bytes]] = {}
         self.sha256: dict[str, IO[bytes]] = {}
         for split in SPLITS:
-            self.pixels[split] = open(folder / f"{split}.pixels", "ab")  # noqa: SIM115
-            self.sha256[split] = open(folder / f"{split}.sha256", "ab")  # noqa: SIM115
+            self.pixels[split] = open(folder / f"{split}.pixels", "ab")  # noqa: SIM115 (closed by __exit__)
+            self.sha256[split] = open(folder / f"{split}.sha256", "ab")  # noqa: SIM115 (closed by __exit__)
 
     def __enter__(self) -> "_Files":
         return self
