@@ -135,6 +135,7 @@ class Engine:
         self.best: float | None = None
         self.stale = 0  # validations since the best
         self.bad_steps = 0
+        self.saving = 0.0  # seconds that the last checkpoint took
         self.waiting = 0.0  # seconds spent waiting for data, this session
         self._points = {
             name: Point.parse(getattr(settings, name), f"engine.{name}")
@@ -186,7 +187,7 @@ class Engine:
                     self._validate(keep)
                     reason = "early stopping" if self._out_of_patience() else reason
                     saved = time.monotonic()
-                elif keep or time.monotonic() - saved > self.settings.checkpoint_seconds:
+                elif keep or time.monotonic() - saved > max(self.settings.checkpoint_seconds, 20 * self.saving):
                     self._save(("last",), keep)
                     saved = time.monotonic()
                 if self.ranks.any(bool(stopped)):
@@ -256,11 +257,13 @@ class Engine:
     def _save(self, links: tuple[str, ...], keep: bool = False) -> None:
         if not self.ranks.first:
             return
+        started = time.monotonic()
         state = {
             "images": self.clock.images, "seconds": self.clock.seconds, "best": self.best, "stale": self.stale,
             "ema_steps": self.ema.steps, "optimizers": self.optimizers.state_dict(), "scaler": self.scaler.state_dict(),
         }  # fmt: skip
         self.checkpoints.save(self.clock.images, self.family.state_dict(), self.ema.state_dict(), state, links, keep)
+        self.saving = time.monotonic() - started
 
     def _log(self, sums: "Sums", index: int, phase: Phase) -> None:
         values = sums.means()
