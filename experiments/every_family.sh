@@ -5,7 +5,8 @@
 # MODELS="unet ddpm" trains these only.
 # PERCEPTUAL=PATH of SqueezeNet v1.1 features (LABEL: what to call them) gives the two resunetgan models a trained
 # perceptual loss, and the hints a trained embedder, where VGG's and ResNet's weights cannot be had; PERCEPTUAL=none
-# turns that loss off.
+# turns that loss off. LPIPS's heads were not fitted to such a trunk, and its distances are ten times too large (gray is
+# 2.4 from the truth; published colorizers 0.2), so that loss weighs WEIGHT=1 instead of 10.
 # Interrupted? Type the same line again: finished runs are skipped, cut ones go on.
 set -euo pipefail
 output=$1
@@ -16,7 +17,7 @@ perceptual=() embedder=()
 case ${PERCEPTUAL:-vgg} in
   vgg) ;;
   none) perceptual=(perceptual=none) ;;
-  *) perceptual=(perceptual=squeeze "perceptual.weights=$PERCEPTUAL")
+  *) perceptual=(perceptual=squeeze "perceptual.weights=$PERCEPTUAL" "model.weights.perceptual=${WEIGHT:-1}")
      embedder=(network@model.embedder=embedding model.embedder.name=squeezenet1_1 "model.embedder.weights=$PERCEPTUAL")
      common+=("metrics.lpips.net=squeeze" "metrics.lpips.weights=$PERCEPTUAL" "metrics.lpips.label=${LABEL:-own weights}") ;;
 esac
