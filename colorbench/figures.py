@@ -135,7 +135,7 @@ def _distributions(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     for axis, name in zip(axes[0], names, strict=True):
         found = [(y, ln, t.mean(0)) for y, ln in enumerate(lines) if (t := ln.table(name)) is not None]
         parts: Any = axis.violinplot(
-            [values for _, _, values in found], [y for y, _, _ in found], vert=False, showextrema=False,
+            [values for _, _, values in found], [y for y, _, _ in found], orientation="horizontal", showextrema=False,
             showmedians=True, widths=0.85,
         )  # fmt: skip
         for body, (_, line, _) in zip(parts["bodies"], found, strict=True):

@@ -19,7 +19,8 @@ case ${PERCEPTUAL:-vgg} in
   none) perceptual=(perceptual=none) ;;
   *) perceptual=(perceptual=squeeze "perceptual.weights=$PERCEPTUAL" "model.weights.perceptual=${WEIGHT:-1}")
      embedder=(network@model.embedder=embedding model.embedder.name=squeezenet1_1 "model.embedder.weights=$PERCEPTUAL")
-     common+=("metrics.lpips.net=squeeze" "metrics.lpips.weights=$PERCEPTUAL" "metrics.lpips.label=${LABEL:-own weights}") ;;
+     common+=(metrics.lpips.net=squeeze "metrics.lpips.weights=$PERCEPTUAL")
+     common+=("metrics.lpips.label=${LABEL:-own weights}") ;;
 esac
 mkdir -p "$output"
 one() {

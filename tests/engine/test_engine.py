@@ -1,5 +1,6 @@
 import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -155,6 +156,33 @@ def test_patience_stops_a_run_that_no_longer_improves(tmp_path):
     assert (outcome.reason, outcome.best, outcome.clock.images) == ("early stopping", 2.0, 32)
     assert runner.checkpoints.find("best").name == "images-000000016"
     assert runner.checkpoints.find("last").name == "images-000000032"
+
+
+def test_saving_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch):
+    now, saves = 0.0, []
+    clock = SimpleNamespace(monotonic=lambda: now, perf_counter=lambda: now)
+    monkeypatch.setattr("colorbench.engine.engine.time", clock)
+
+    def a_second_each(start):
+        nonlocal now
+        for batch in batches()(start):
+            now += 1.0
+            yield batch
+
+    settings = replace(SETTINGS, checkpoint_seconds=1, validate_every="100%")
+    budget = Budget(images=8 * 100, seconds=None)
+    runner = engine(make(Line), tmp_path, batches=a_second_each, settings=settings, budget=budget)
+    save = runner.checkpoints.save
+
+    def two_seconds(images, *arguments):
+        nonlocal now
+        now += 2.0
+        saves.append(images // 8)
+        return save(images, *arguments)
+
+    runner.checkpoints.save = two_seconds
+    runner.fit()
+    assert saves == [2, 43, 84, 100]  # the first after more than a second, then after more than 20 x 2 s, then the end
 
 
 def test_the_average_is_the_textbook_recurrence(tmp_path):
