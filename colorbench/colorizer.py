@@ -47,11 +47,11 @@ class Colorizer:
 
     @classmethod
     def from_pretrained(
-        cls, source: str | Path, *, device: str = "auto", checkpoint: str = "last", size: int | None = None
+        cls, source: str | Path, *, device: str = "auto", checkpoint: str | None = None, size: int | None = None
     ) -> "Colorizer":
         """From a run folder, a portable model's folder or .safetensors file, or USER/NAME of the Hugging Face Hub.
 
-        checkpoint: of a run folder: last, best or a name. size: another size than the one it was trained at.
+        checkpoint: of a run folder: last, best or a name; None is the one it stands by. size: another size than the one it was trained at.
         """
         path, where = Path(source).expanduser(), choose_device(device)
         if not path.exists():
@@ -59,7 +59,7 @@ class Colorizer:
         if (path / "config.yaml").is_file():
             run = open_run(path)
             family = run.family(where, checkpoint)
-            weights = run.path / "checkpoints" / checkpoint / "ema.safetensors"
+            weights = run.checkpoint(checkpoint) / "ema.safetensors"
             return cls(family, size or int(run.config["data"]["size"]), run.name, where, weights)
         family, model = portable.load(path)
         weights = path / portable.WEIGHTS if path.is_dir() else path

@@ -270,7 +270,7 @@ def evaluate_run(
     output: Path | None = None,
     batch_size: int = 64,
     precision: str = "auto",
-    checkpoint: str = "last",
+    checkpoint: str | None = None,
     force: bool = False,
 ) -> "Evaluation":
     """Evaluate a run folder and the trivial rows of its protocol (below ``output``, where runs are)."""
@@ -281,10 +281,9 @@ def evaluate_run(
     plan, data = plan_of_run(run, overrides)
     evaluate_baselines(data, plan, output=output or path.resolve().parents[1], device=device, batch_size=batch_size)
     folder = path / "eval" / plan.protocol.id
-    if checkpoint != "last":
-        folder = path / f"eval-{checkpoint}" / plan.protocol.id
     record = run_record(run)
-    if checkpoint != "last":
+    if checkpoint not in (None, run.result):
+        folder = path / f"eval-{checkpoint}" / plan.protocol.id
         record |= {"name": f"{record['name']} @{checkpoint}", "group": f"{record['group']}@{checkpoint}"}
     return evaluate_family(
         run.family(device, checkpoint), plan, folder=folder, record=record, device=device, batch_size=batch_size,
@@ -370,7 +369,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--output", type=Path, help="where baselines and submissions go (default: beside the runs)")
     p.add_argument("--set", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE",
                    help="change metrics.* or protocol.* keys, or choose metrics=NAME, protocol=NAME")  # fmt: skip
-    p.add_argument("--checkpoint", default="last", help="last, best, or the name of a kept checkpoint")
+    p.add_argument("--checkpoint", help="last, best, or a kept one; default: best of a run that stops early, else last")
     p.add_argument("--device", default="auto")
     p.add_argument("--precision", default="auto", help="of the networks: auto, fp32, bf16, fp16 (metrics: always fp32)")
     p.add_argument("--batch-size", type=int, default=64)

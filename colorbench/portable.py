@@ -107,7 +107,7 @@ def load(path: Path) -> tuple[Family, Portable]:
     return family.eval(), portable
 
 
-def pack(run: Run, checkpoint: str = "last") -> tuple[Family, Portable]:
+def pack(run: Run, checkpoint: str | None = None) -> tuple[Family, Portable]:
     """A run's model, without what only training needs of files (perceptual networks)."""
     family = run.family(torch.device("cpu"), checkpoint)
     return family, Portable(run.name, int(run.config["data"]["size"]), _fileless(run.config["model"]))
@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = command.parser("portable", __doc__)
     parser.add_argument("run", help="a run folder")
     parser.add_argument("-o", "--output", required=True, help="the folder to write")
-    parser.add_argument("--checkpoint", default="last", help="last, best or a checkpoint's name")
+    parser.add_argument("--checkpoint", help="last, best or a name (default: best if the run stops early, else last)")
     parser.add_argument("--license", default="unknown", help="for the card, such as mit or cc-by-4.0")
     parser.add_argument("--push", metavar="USER/NAME", help="upload the folder to the Hugging Face Hub")
     parser.add_argument("--private", action="store_true", help="with --push: a private repository")

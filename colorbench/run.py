@@ -37,12 +37,21 @@ class Run:
         """state, images_seen, seconds, parameters, peak_memory_mb ..."""
         return RunFolder(self.path).status
 
-    def family(self, device: "torch.device", checkpoint: str = "last") -> Family:
-        """The model with its averaged weights, in eval mode. Raises UserError when there is no such checkpoint."""
-        checkpoints = Checkpoints(self.path / "checkpoints")
-        found = checkpoints.find(checkpoint)
+    @property
+    def result(self) -> str:
+        """The checkpoint that the run stands by: ``best`` if it stops early (engine.patience), else ``last``."""
+        return "last" if self.config["engine"]["patience"] is None else "best"
+
+    def checkpoint(self, which: str | None = None) -> Path:
+        """The folder of ``last``, ``best`` or a kept checkpoint; None: :attr:`result`. UserError if it is not there."""
+        found = Checkpoints(self.path / "checkpoints").find(which or self.result)
         if found is None:
-            raise UserError(f"{self.path}: no checkpoint {checkpoint!r}; has the run trained?")
+            raise UserError(f"{self.path}: no checkpoint {which or self.result!r}; has the run trained?")
+        return found
+
+    def family(self, device: "torch.device", checkpoint: str | None = None) -> Family:
+        """The model with its averaged weights, in eval mode. Raises UserError when there is no such checkpoint."""
+        found = self.checkpoint(checkpoint)
         load_plugins(self.config["plugins"])
         with checkpoint_follows():  # pretrained files need not be there: their weights are in the checkpoint
             family = build("family", self.config["model"], "model")

@@ -173,7 +173,7 @@ def _fit(
                 rows = done.folder and done.folder / "rows.csv"
             folder.set_status("finished")
             for logger in loggers:
-                logger.finish(folder.status, rows, checkpoints.find())
+                logger.finish(folder.status, rows, open_run(folder.path).checkpoint())
         ranks.leave()
         return Result(folder.path, False, outcome.best)
 
@@ -199,11 +199,8 @@ def _family(config: Mapping[str, Any], device: torch.device) -> Family:
 
 
 def _warm_start(family: Family, source: str) -> None:
-    run = open_run(source)
-    found = Checkpoints(run.path / "checkpoints").find()
-    if found is None:
-        raise UserError(f"init_from: {source} has no checkpoint yet")
-    load_into(family, load_weights(found / "ema.safetensors"), f"init_from={source}")
+    weights = load_weights(open_run(source).checkpoint() / "ema.safetensors")
+    load_into(family, weights, f"init_from={source}")
 
 
 def _monitor(

@@ -4,9 +4,8 @@
 # JOBS runs at a time (default 1; several share one GPU well; OMP_NUM_THREADS=1 JOBS=2 suits two cores).
 # MODELS="unet ddpm" trains these only.
 # PERCEPTUAL=PATH of SqueezeNet v1.1 features (LABEL: what to call them) gives the two resunetgan models a trained
-# perceptual loss, and the hints a trained embedder, where VGG's and ResNet's weights cannot be had; PERCEPTUAL=none
-# turns that loss off. LPIPS's heads were not fitted to such a trunk, and its distances are ten times too large (gray is
-# 2.4 from the truth; published colorizers 0.2), so that loss weighs WEIGHT=1 instead of 10.
+# encoder and perceptual loss, and the hints a trained embedder, where VGG's and ResNet's weights cannot be had;
+# TRUNK=none starts their encoder from scratch, PERCEPTUAL=none turns that loss off.
 # Interrupted? Type the same line again: finished runs are skipped, cut ones go on.
 set -euo pipefail
 output=$1
@@ -17,10 +16,12 @@ perceptual=() embedder=()
 case ${PERCEPTUAL:-vgg} in
   vgg) ;;
   none) perceptual=(perceptual=none) ;;
-  *) perceptual=(perceptual=squeeze "perceptual.weights=$PERCEPTUAL" "model.weights.perceptual=${WEIGHT:-1}")
+  *) perceptual=(perceptual=squeeze "perceptual.weights=$PERCEPTUAL")
+     if [[ ${TRUNK:-} != none ]]; then
+       perceptual+=(network@model.generator=backboneunet "model.generator.weights=$PERCEPTUAL")
+     fi
      embedder=(network@model.embedder=embedding model.embedder.name=squeezenet1_1 "model.embedder.weights=$PERCEPTUAL")
-     common+=(metrics.lpips.net=squeeze "metrics.lpips.weights=$PERCEPTUAL")
-     common+=("metrics.lpips.label=${LABEL:-own weights}") ;;
+     common+=("metrics.lpips.net=squeeze" "metrics.lpips.weights=$PERCEPTUAL" "metrics.lpips.label=${LABEL:-own weights}") ;;
 esac
 mkdir -p "$output"
 one() {

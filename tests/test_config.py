@@ -60,14 +60,6 @@ def identity(*overrides: str) -> str:
     return config.digest(config.identity(config.compose(list(overrides)), "pictures"))
 
 
-def test_a_recipe_brings_its_batch_size_and_the_command_line_decides():
-    assert config.compose(["model=unet"])["batch_size"] == 32
-    assert config.compose(["model=resunetgan"])["batch_size"] == 16
-    assert config.compose(["model=unet", "optim=resunetgan"])["batch_size"] == 16
-    assert config.compose(["model=resunetgan", "batch_size=4"])["batch_size"] == 4
-    assert config.compose(["model=resunetgan", "experiment=ablation_base"])["batch_size"] == 8
-
-
 def test_what_changes_the_science_changes_the_name_of_the_run():
     base = identity()
     for override in (
