@@ -5,7 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from colorbench.run import open_run
 
@@ -46,6 +48,20 @@ def test_a_run_leaves_everything_that_its_number_needs_and_is_skipped_the_second
     assert third.returncode == 0, third.stderr
     assert "finished before" not in third.stdout
     assert (run / "checkpoints/last/weights.safetensors").read_bytes() == before  # and it repeats bit for bit
+
+
+def test_a_run_that_stops_early_stands_by_its_best_checkpoint(overrides, cli, tmp_path):
+    worsening = ("optim.lr=0.5", "engine=early_stopping", "engine.patience=2", "engine.validate_every=8")
+    assert cli(*overrides(*worsening, "budget.images=800")).returncode == 0
+    run = open_run(only(tmp_path / "outputs"))
+    assert run.status["ended_by"] == "early stopping"
+    best, last = (run.path / "checkpoints" / name for name in ("best", "last"))
+    assert best.resolve() != last.resolve()
+    taken = run.family(torch.device("cpu")).state_dict()
+    assert all(torch.equal(taken[name], value) for name, value in load_file(best / "ema.safetensors").items())
+    assert cli(str(run.path), "--checkpoint", "last", module="evaluate").returncode == 0
+    (own,), (other,) = run.path.glob("eval/*/rows.csv"), run.path.glob("eval-last/*/rows.csv")
+    assert own.read_text() != other.read_text()
 
 
 def test_a_run_can_start_from_the_weights_of_another_and_refuses_those_of_another_model(overrides, cli, tmp_path):
