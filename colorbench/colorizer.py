@@ -51,7 +51,8 @@ class Colorizer:
     ) -> "Colorizer":
         """From a run folder, a portable model's folder or .safetensors file, or USER/NAME of the Hugging Face Hub.
 
-        checkpoint: of a run folder: last, best or a name; None is the one it stands by. size: another size than the one it was trained at.
+        checkpoint: of a run folder: last, best or a name; None is the one it stands by. size: another size than the
+        one it was trained at.
         """
         path, where = Path(source).expanduser(), choose_device(device)
         if not path.exists():

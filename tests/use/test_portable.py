@@ -42,10 +42,10 @@ def _changed(models, tmp_path, tensors=None, **config):
 
 
 def _refused(path, match):
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(UserError, match=match):
         portable.load(path)
-    assert time.monotonic() - start < 30
+    assert time.process_time() - start < 30
 
 
 class _Bomb:
