@@ -21,7 +21,7 @@ from colorbench.registry import register
 @register("logger", "wandb")
 class WeightsAndBiases:
     """mode auto: WANDB_MODE if set, else online with a key (WANDB_API_KEY or netrc), else offline. artifacts: upload
-    the last checkpoint too."""
+    the checkpoint that the run stands by, too."""
 
     def __init__(
         self, *, project: str, entity: str | None, group: str | None, tags: list[str],
