@@ -1,5 +1,6 @@
 """Figures for papers: what the report shows, as PNG (300 dpi) and PDF, with fonts and sizes fit for print."""
 
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,7 @@ def _intervals(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
             axis.axvline(gray.interval.mean, color="#8b8f97", lw=0.7, ls="--", zorder=0)
         axis.set_xlabel(f"{sheet.columns[name].title} {sheet.columns[name].arrow}")
         axis.tick_params(axis="y", length=0)
-    axes[0][0].set_yticks(range(len(lines)), [line.label.replace("_", " ") for line in reversed(lines)])
+    axes[0][0].set_yticks(range(len(lines)), [_wrapped(line.label, lines=1) for line in reversed(lines)])
     figure.tight_layout(w_pad=0.8)
     return figure
 
@@ -143,7 +144,7 @@ def _distributions(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
         parts["cmedians"].set(color="#222222", linewidth=1)
         axis.set_xlabel(f"{sheet.columns[name].title} {sheet.columns[name].arrow}")
         axis.tick_params(axis="y", length=0)
-    axes[0][0].set_yticks(range(len(lines)), [line.label.replace("_", " ") for line in lines])
+    axes[0][0].set_yticks(range(len(lines)), [_wrapped(line.label, lines=1) for line in lines])
     figure.tight_layout(w_pad=0.8)
     return figure
 
@@ -168,10 +169,15 @@ def _training(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     return figure
 
 
+def _wrapped(label: str, width: int = 40, lines: int = 3) -> str:
+    """A row's label in a few lines: it may name many settings, and plots have little room."""
+    return textwrap.fill(label.replace("_", " "), width, max_lines=lines, placeholder=" …")
+
+
 def _legend_below(figure: "Figure", axes: "Axes") -> None:
     """Every name once, under the plots: labels at the points would lie on each other."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False)
+    figure.legend(handles, [_wrapped(label, 28) for label in labels], loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False)
 
 
 def _gallery(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
@@ -198,7 +204,7 @@ def _gallery(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
                 axis.imshow(np.asarray(picture), interpolation="lanczos")
             axis.axis("off")
         row[0].text(
-            -0.06, 0.5, line.label.replace("_", " "), transform=row[0].transAxes, ha="right", va="center", fontsize=8
+            -0.06, 0.5, _wrapped(line.label), transform=row[0].transAxes, ha="right", va="center", fontsize=8
         )
     return figure
 
@@ -223,7 +229,7 @@ def _hue(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     for axis, (label, mine) in zip(axes.flat, hues.items(), strict=False):
         axis.bar(angle, np.sqrt(mine), width=2 * np.pi / n, color=payload["hueColors"], linewidth=0)
         axis.plot(np.append(angle, angle[0]), np.sqrt(np.append(truth, truth[0])), color="#222222", lw=0.8)
-        axis.set(xticks=[], yticks=[], title=label.replace("_", " "))
+        axis.set(xticks=[], yticks=[], title=_wrapped(label, 24))
         axis.spines["polar"].set_visible(False)
     figure.tight_layout()
     return figure

@@ -33,12 +33,12 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 def labels(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """One label for each record (record.json: name, group, settings, choices), all different.
 
-    Rows without settings (pictures of other programs) that share a name are told apart by their group.
+    Rows without settings (pictures of other programs, rows of an older version) are told apart by their group.
     """
     names = [str(record["name"]) for record in records]
     found = list(names)
     for name in {name for name, count in Counter(names).items() if count > 1}:
-        mine = [i for i, other in enumerate(names) if other == name]
+        mine = [i for i, other in enumerate(names) if other == name and records[i].get("settings")]
         for i, words in zip(mine, _differences([records[i] for i in mine]), strict=True):
             found[i] = " ".join([name, *words])
     twice = {label for label, count in Counter(found).items() if count > 1}

@@ -55,3 +55,8 @@ def test_what_is_no_science_is_no_setting(key: str) -> None:
 def test_rows_that_have_no_settings_are_told_apart_by_their_group() -> None:
     rows = [{"name": "theirs", "group": group} for group in ("first", "second")]
     assert labels(rows) == ["theirs (first)", "theirs (second)"]
+
+
+def test_a_row_without_settings_beside_one_that_has_some_does_not_make_a_label_of_all_settings() -> None:
+    old, new = {"name": "unet", "group": "before"}, {**record("model=unet"), "name": "unet", "group": "after"}
+    assert labels([old, new]) == ["unet (before)", "unet (after)"]
