@@ -177,7 +177,8 @@ def _wrapped(label: str, width: int = 40, lines: int = 3) -> str:
 def _legend_below(figure: "Figure", axes: "Axes") -> None:
     """Every name once, under the plots: labels at the points would lie on each other."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, [_wrapped(label, 28) for label in labels], loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False)
+    names = [_wrapped(label, 28) for label in labels]
+    figure.legend(handles, names, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False)
 
 
 def _gallery(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
