@@ -204,9 +204,7 @@ def _gallery(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
             with Image.open(file(line, i)) as picture:
                 axis.imshow(np.asarray(picture), interpolation="lanczos")
             axis.axis("off")
-        row[0].text(
-            -0.06, 0.5, _wrapped(line.label), transform=row[0].transAxes, ha="right", va="center", fontsize=8
-        )
+        row[0].text(-0.06, 0.5, _wrapped(line.label), transform=row[0].transAxes, ha="right", va="center", fontsize=8)
     return figure
 
 

@@ -1,6 +1,7 @@
-"""Latent: the two networks of a conditional variational autoencoder, and how a latent vector reaches every pixel.
+"""Latent: the networks of a conditional variational autoencoder, and how a latent vector reaches every pixel.
 
     q(z | L, ab) = N(mu, diag exp(logvar))     posterior encoder: convolutions over (L, ab), pooled to a 4 x 4 grid
+    p(z | L)     = N(mu_0, diag exp(logvar_0)) prior: from the bottleneck of L's encoder; N(0, I) at the start
     ab_hat = decoder(L, z)                     an encoder of L, z joined at its bottleneck, and a decoder
 
 The decoder always knows L, so z need only hold what L leaves open. z becomes a 4 x 4 map, stretched over the
@@ -20,6 +21,8 @@ from colorbench.networks.blocks import ConvBlock, crop, pad
 from colorbench.registry import register
 
 GRID = 4
+Moments = tuple[Tensor, Tensor]
+"""mu and logvar, [b latent] each."""
 
 
 @register("network", "latent")
@@ -41,6 +44,9 @@ class Latent(nn.Module):
         nn.init.normal_(self.moments.weight, 0.0, 0.01)
         nn.init.zeros_(self.moments.bias)
         self.encoder = _encoder(1, widths, **kind)
+        self.prior = nn.Linear(widths[-1] * GRID**2, 2 * latent)
+        nn.init.zeros_(self.prior.weight)
+        nn.init.zeros_(self.prior.bias)
         self.spread = nn.Linear(latent, widths[-1] * GRID**2)
         self.join = ConvBlock(2 * widths[-1], widths[-1], **kind)
         self.rises, self.refine, self.tints = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
@@ -56,29 +62,31 @@ class Latent(nn.Module):
         nn.init.normal_(self.head.weight, 0.0, 0.01)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
-    def forward(self, L: Tensor, ab: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(L [b 1 h w], ab [b 2 h w], eps [b latent]) -> (ab_hat [b 2 h w], mu [b latent], logvar [b latent])."""
-        mu, logvar = self.encode(L, ab)
-        return self.decode(L, mu + eps * (0.5 * logvar).exp()), mu, logvar
+    def forward(self, L: Tensor, ab: Tensor, eps: Tensor) -> tuple[Tensor, Moments, Moments]:
+        """(L [b 1 h w], ab [b 2 h w], eps [b latent]) -> (ab_hat [b 2 h w], moments of q(z | L, ab), of p(z | L))."""
+        maps = _maps(self.encoder, pad(L, self.stride))
+        q, p = self.encode(L, ab), _moments(self.prior, maps[-1], -6.0, 2.0)
+        return self._decode(L, maps, _sample(q, eps)), q, p
 
-    def encode(self, L: Tensor, ab: Tensor) -> tuple[Tensor, Tensor]:
-        """(L, ab) -> mu and logvar [b latent]."""
-        h = pad(torch.cat([L, ab], dim=1), self.stride)
-        for stage in self.posterior:
-            h = stage(h)
-        moments = self.moments(F.adaptive_avg_pool2d(h, GRID).flatten(1)).float()
-        mu, logvar = moments.chunk(2, dim=1)
-        return mu, logvar.clamp(-12.0, 6.0)
+    def encode(self, L: Tensor, ab: Tensor) -> Moments:
+        """(L, ab) -> mu and logvar [b latent] of q(z | L, ab)."""
+        maps = _maps(self.posterior, pad(torch.cat([L, ab], dim=1), self.stride))
+        return _moments(self.moments, maps[-1], -12.0, 6.0)
+
+    def draw(self, L: Tensor, eps: Tensor) -> Tensor:
+        """(L [b 1 h w], eps [b latent]) -> [b 2 h w] in (-1, 1), of a z from p(z | L)."""
+        maps = _maps(self.encoder, pad(L, self.stride))
+        return self._decode(L, maps, _sample(_moments(self.prior, maps[-1], -6.0, 2.0), eps))
 
     def decode(self, L: Tensor, z: Tensor) -> Tensor:
         """(L [b 1 h w], z [b latent]) -> [b 2 h w] in (-1, 1)."""
-        h, maps = pad(L, self.stride), []
-        for stage in self.encoder:
-            h = stage(h)
-            maps.append(h)
+        return self._decode(L, _maps(self.encoder, pad(L, self.stride)), z)
+
+    def _decode(self, L: Tensor, maps: list[Tensor], z: Tensor) -> Tensor:
+        h = maps[-1]
         grid = self.spread(z).view(len(z), -1, GRID, GRID)
         h = self.join(torch.cat([h, _stretch(grid, h).to(h.dtype)], dim=1))
-        maps.pop()
+        maps = maps[:-1]
         for rise, refine, tint in zip(self.rises, self.refine, self.tints, strict=True):
             h = rise(h)
             h = h + _stretch(tint(grid), h).to(h.dtype)
@@ -94,6 +102,24 @@ def _encoder(inputs: int, widths: list[int], **kind: Any) -> nn.ModuleList:
         stages.append(nn.Sequential(ConvBlock(before, wide, stride=2, **kind), *more))
         before = wide
     return nn.ModuleList(stages)
+
+
+def _maps(stages: nn.ModuleList, h: Tensor) -> list[Tensor]:
+    maps = []
+    for stage in stages:
+        h = stage(h)
+        maps.append(h)
+    return maps
+
+
+def _moments(linear: nn.Module, h: Tensor, low: float, high: float) -> Moments:
+    mu, logvar = linear(F.adaptive_avg_pool2d(h, GRID).flatten(1)).float().chunk(2, dim=1)
+    return mu, logvar.clamp(low, high)
+
+
+def _sample(moments: Moments, eps: Tensor) -> Tensor:
+    mu, logvar = moments
+    return mu + eps * (0.5 * logvar).exp()
 
 
 def _stretch(grid: Tensor, like: Tensor) -> Tensor:

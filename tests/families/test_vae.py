@@ -9,12 +9,14 @@ from colorbench.noise import Noise
 def test_kl_is_the_divergence_from_the_prior_in_nats():
     batch = pictures(4)
     family = small("vae").eval()
-    mu, logvar = family.network.encode(batch.L, batch.ab)
+    torch.nn.init.normal_(family.network.prior.weight, 0.0, 0.05)
+    with torch.no_grad():
+        _, *moments = family.network(batch.L, batch.ab, torch.zeros(4, family.network.latent))
     (objective,) = family.objectives(batch, Noise.of(0, batch.ids), family.weights)
-    p = torch.distributions.Normal(torch.zeros_like(mu), torch.ones_like(mu))
-    q = torch.distributions.Normal(mu, (0.5 * logvar).exp())
+    q, p = (torch.distributions.Normal(mu, (0.5 * logvar).exp()) for mu, logvar in moments)
+    assert float(p.mean.abs().min()) > 0
     torch.testing.assert_close(objective.logs["kl"], torch.distributions.kl_divergence(q, p).sum(dim=1))
-    torch.testing.assert_close(objective.logs["kl_per_latent"], objective.logs["kl"].mean() / mu.shape[1])
+    torch.testing.assert_close(objective.logs["kl_per_latent"], objective.logs["kl"].mean() / q.mean.shape[1])
 
 
 def test_draws_of_one_picture_differ_after_training_and_show_on_the_picture():
@@ -28,6 +30,18 @@ def test_draws_of_one_picture_differ_after_training_and_show_on_the_picture():
         with torch.no_grad():
             draws = torch.stack([family.colorize(batch.L, Noise.of(0, batch.ids, k)) for k in range(8)])
         assert float(draws.std(dim=0).mean()) * 128 > 1.0, model  # more than a unit of a* and b*
+
+
+def test_the_prior_starts_as_the_standard_normal_and_draws_follow_it():
+    batch = pictures(4)
+    family, noise = small("vae").eval(), Noise.of(0, batch.ids)
+    eps = noise.normal("prior", family.network.latent)
+    with torch.no_grad():
+        assert torch.equal(family.colorize(batch.L, noise), family.network.decode(batch.L, eps))
+        mu, logvar = family.network.prior.bias.chunk(2)
+        mu.fill_(2.0), logvar.fill_(-1.0)
+        expected = family.network.decode(batch.L, 2.0 + eps * torch.tensor(-0.5).exp())
+    torch.testing.assert_close(family.colorize(batch.L, noise), expected)
 
 
 def test_a_latent_of_no_use_is_not_counted_as_active():
