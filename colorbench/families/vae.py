@@ -2,7 +2,7 @@
 
     q(z | L, ab) = N(mu, diag sigma^2),   p(z | L) = N(mu_0, diag sigma_0^2),   z = mu + sigma eps
     theta* = argmin  E [ weight_d distance(decoder(L, z), ab) + weight_k KL(q || p) ]
-    KL = sum over the latents of ((mu - mu_0)^2 + sigma^2) / sigma_0^2 - 1 - log(sigma^2 / sigma_0^2), half, in nats
+    KL = 1/2 sum over the latents of ((mu - mu_0)^2 + sigma^2) / sigma_0^2 - 1 - log(sigma^2 / sigma_0^2), in nats
 
 The prior is learned from L, as in Sohn et al.: it starts as N(0, I) and follows what the posterior does with pictures
 like this one. Draws from a fixed N(0, I) were paler (see experiments/01_families).

@@ -64,8 +64,7 @@ class Latent(nn.Module):
 
     def forward(self, L: Tensor, ab: Tensor, eps: Tensor) -> tuple[Tensor, Moments, Moments]:
         """(L [b 1 h w], ab [b 2 h w], eps [b latent]) -> (ab_hat [b 2 h w], moments of q(z | L, ab), of p(z | L))."""
-        maps = _maps(self.encoder, pad(L, self.stride))
-        q, p = self.encode(L, ab), _moments(self.prior, maps[-1], -6.0, 2.0)
+        q, (maps, p) = self.encode(L, ab), self._given(L)
         return self._decode(L, maps, _sample(q, eps)), q, p
 
     def encode(self, L: Tensor, ab: Tensor) -> Moments:
@@ -75,22 +74,22 @@ class Latent(nn.Module):
 
     def draw(self, L: Tensor, eps: Tensor) -> Tensor:
         """(L [b 1 h w], eps [b latent]) -> [b 2 h w] in (-1, 1), of a z from p(z | L)."""
-        maps = _maps(self.encoder, pad(L, self.stride))
-        return self._decode(L, maps, _sample(_moments(self.prior, maps[-1], -6.0, 2.0), eps))
+        maps, p = self._given(L)
+        return self._decode(L, maps, _sample(p, eps))
 
-    def decode(self, L: Tensor, z: Tensor) -> Tensor:
-        """(L [b 1 h w], z [b latent]) -> [b 2 h w] in (-1, 1)."""
-        return self._decode(L, _maps(self.encoder, pad(L, self.stride)), z)
+    def _given(self, L: Tensor) -> tuple[list[Tensor], Moments]:
+        """The maps of L's encoder, and p(z | L); its bounds keep 1 / sigma_0^2 in the divergence below e^6."""
+        maps = _maps(self.encoder, pad(L, self.stride))
+        return maps, _moments(self.prior, maps[-1], -6.0, 2.0)
 
     def _decode(self, L: Tensor, maps: list[Tensor], z: Tensor) -> Tensor:
-        h = maps[-1]
+        *skips, h = maps
         grid = self.spread(z).view(len(z), -1, GRID, GRID)
         h = self.join(torch.cat([h, _stretch(grid, h).to(h.dtype)], dim=1))
-        maps = maps[:-1]
         for rise, refine, tint in zip(self.rises, self.refine, self.tints, strict=True):
             h = rise(h)
             h = h + _stretch(tint(grid), h).to(h.dtype)
-            h = refine(torch.cat([h, maps.pop()], dim=1) if self.skips and maps else h)
+            h = refine(torch.cat([h, skips.pop()], dim=1) if self.skips and skips else h)
         return crop(torch.tanh(self.head(h).float()), like=L)
 
 
