@@ -317,9 +317,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hint", help="a picture whose colors a retrieval model takes")
     parser.add_argument("--recolor", action="store_true", help="also pictures in color: forget their colors")
     parser.add_argument("--size", type=int, help="px of the shorter side seen by the model (as trained)")
-    parser.add_argument(
-        "--checkpoint", help="of a run: last, best, or a name (default: best if it stops early, else last)"
-    )
+    command.add_checkpoint(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     parser.add_argument("--max-pixels", type=int, default=200_000_000, help="refuse larger pictures, by their header")
     return parser

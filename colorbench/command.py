@@ -35,6 +35,13 @@ def parser(name: str, document: str | None) -> argparse.ArgumentParser:
     )  # fmt: skip
 
 
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """``--checkpoint`` of the commands that take a run; None is the one that the run stands by (``Run.result``)."""
+    parser.add_argument(
+        "--checkpoint", help="of a run: last, best or a kept one (default: best if it stops early, else last)"
+    )
+
+
 def run(name: str, main: Main, argv: Sequence[str] | None = None) -> NoReturn:
     """Carry out ``main`` and end the process as above. A defect of ours keeps its traceback."""
     try:

@@ -369,7 +369,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--output", type=Path, help="where baselines and submissions go (default: beside the runs)")
     p.add_argument("--set", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE",
                    help="change metrics.* or protocol.* keys, or choose metrics=NAME, protocol=NAME")  # fmt: skip
-    p.add_argument("--checkpoint", help="last, best, or a kept one; default: best of a run that stops early, else last")
+    command.add_checkpoint(p)
     p.add_argument("--device", default="auto")
     p.add_argument("--precision", default="auto", help="of the networks: auto, fp32, bf16, fp16 (metrics: always fp32)")
     p.add_argument("--batch-size", type=int, default=64)

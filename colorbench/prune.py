@@ -206,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("run", help="a run folder")
     parser.add_argument("--ratio", type=float, default=0.5, help="share of every layer's channels that go (0.5)")
     parser.add_argument("-o", "--output", required=True, help="the run folder to write")
-    parser.add_argument("--checkpoint", help="last, best or a name (default: best if the run stops early, else last)")
+    command.add_checkpoint(parser)
     options = parser.parse_args(argv)
     run, folder = open_run(options.run), Path(options.output)
     family = run.family(torch.device("cpu"), options.checkpoint)

@@ -172,8 +172,9 @@ def _fit(
                 journal.picture(outcome.clock.images, "test/picture", folder.path / "picture.png")
                 rows = done.folder and done.folder / "rows.csv"
             folder.set_status("finished")
+            result = open_run(folder.path).checkpoint()
             for logger in loggers:
-                logger.finish(folder.status, rows, open_run(folder.path).checkpoint())
+                logger.finish(folder.status, rows, result)
         ranks.leave()
         return Result(folder.path, False, outcome.best)
 
