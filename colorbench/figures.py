@@ -85,7 +85,7 @@ def _intervals(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
             axis.axvline(gray.interval.mean, color="#8b8f97", lw=0.7, ls="--", zorder=0)
         axis.set_xlabel(f"{sheet.columns[name].title} {sheet.columns[name].arrow}")
         axis.tick_params(axis="y", length=0)
-    axes[0][0].set_yticks(range(len(lines)), [_wrapped(line.label, lines=1) for line in reversed(lines)])
+    axes[0][0].set_yticks(range(len(lines)), [_wrapped(line.label) for line in reversed(lines)])
     figure.tight_layout(w_pad=0.8)
     return figure
 
@@ -144,7 +144,7 @@ def _distributions(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
         parts["cmedians"].set(color="#222222", linewidth=1)
         axis.set_xlabel(f"{sheet.columns[name].title} {sheet.columns[name].arrow}")
         axis.tick_params(axis="y", length=0)
-    axes[0][0].set_yticks(range(len(lines)), [_wrapped(line.label, lines=1) for line in lines])
+    axes[0][0].set_yticks(range(len(lines)), [_wrapped(line.label) for line in lines])
     figure.tight_layout(w_pad=0.8)
     return figure
 
@@ -169,16 +169,16 @@ def _training(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     return figure
 
 
-def _wrapped(label: str, width: int = 40, lines: int = 3) -> str:
-    """A row's label in a few lines: it may name many settings, and plots have little room."""
-    return textwrap.fill(label.replace("_", " "), width, max_lines=lines, placeholder=" …")
+def _wrapped(label: str, width: int = 40) -> str:
+    """A row's label in at most two lines: it may name many settings, and plots have little room."""
+    return textwrap.fill(label.replace("_", " "), width, max_lines=2, placeholder=" …")
 
 
 def _legend_below(figure: "Figure", axes: "Axes") -> None:
     """Every name once, under the plots: labels at the points would lie on each other."""
     handles, labels = axes.get_legend_handles_labels()
-    names = [_wrapped(label, 28) for label in labels]
-    figure.legend(handles, names, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, frameon=False)
+    names = [_wrapped(label) for label in labels]
+    figure.legend(handles, names, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=3, frameon=False)
 
 
 def _gallery(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
