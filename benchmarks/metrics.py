@@ -47,7 +47,9 @@ def usual_loop(hats: np.ndarray, trues: np.ndarray, *, share: bool) -> dict[str,
     for hat, true in zip(hats, trues, strict=True):
         kept = rgb2lab(hat), rgb2lab(true)
 
-        def labs(hat=hat, true=true, kept=kept) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[no-untyped-def]
+        def labs(
+            hat: np.ndarray = hat, true: np.ndarray = true, kept: tuple[np.ndarray, np.ndarray] = kept
+        ) -> tuple[np.ndarray, np.ndarray]:
             return kept if share else (rgb2lab(hat), rgb2lab(true))
 
         chroma_hat, chroma = (np.hypot(x[..., 1], x[..., 2]).mean() for x in labs())

@@ -87,5 +87,5 @@ def column(name: str) -> Column:
 def _known() -> dict[str, tuple[str, int, str]]:
     from colorbench import registry
 
-    classes = {name: registry.lookup("metric", name) for name in registry.names("metric")}
-    return {name: (c.better, c.digits, c.unit) for name, c in classes.items()}  # type: ignore[attr-defined]
+    classes: dict[str, Any] = {name: registry.lookup("metric", name) for name in registry.names("metric")}
+    return {name: (c.better, c.digits, c.unit) for name, c in classes.items()}
