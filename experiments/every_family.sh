@@ -21,7 +21,8 @@ case ${PERCEPTUAL:-vgg} in
        perceptual+=(network@model.generator=backboneunet "model.generator.weights=$PERCEPTUAL")
      fi
      embedder=(network@model.embedder=embedding model.embedder.name=squeezenet1_1 "model.embedder.weights=$PERCEPTUAL")
-     common+=("metrics.lpips.net=squeeze" "metrics.lpips.weights=$PERCEPTUAL" "metrics.lpips.label=${LABEL:-own weights}") ;;
+     common+=(metrics.lpips.net=squeeze "metrics.lpips.weights=$PERCEPTUAL")
+     common+=("metrics.lpips.label=${LABEL:-own weights}") ;;
 esac
 mkdir -p "$output"
 one() {
