@@ -72,7 +72,7 @@ def _intervals(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
 
     names, colors = _headline(sheet), _colors(sheet)
     lines = [line for line in sheet.lines if line.label != "truth"]
-    size = (_WIDTH + 1.2, 0.5 + 0.19 * len(lines))
+    size = (_WIDTH + 1.2, 0.5 + 0.24 * len(lines))
     figure, axes = plt.subplots(1, len(names), figsize=size, sharey=True, squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):
         for y, line in enumerate(reversed(lines)):
