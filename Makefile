@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 run: setup ## train the default model on the embedded scenes, judge it, and place it between gray and the scenes' own law
 	$(BIN)/python -m colorbench
-	$(BIN)/python -m colorbench.law $$(ls -td outputs/default/unetgan-* | head -1)
+	$(BIN)/colorbench law $$(ls -td outputs/default/unetgan-* | head -1)
 
 test: setup ## the default test suite
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -29,20 +29,20 @@ lint: setup
 	$(BIN)/mypy
 
 table: setup ## RUNS=folder ...
-	$(BIN)/python -m colorbench.table $(RUNS)
+	$(BIN)/colorbench table $(RUNS)
 
 report: setup
-	$(BIN)/python -m colorbench.report $(RUNS) -o outputs/report.html
+	$(BIN)/colorbench report $(RUNS) -o outputs/report.html
 
 demo: setup ## RUNS=folder or model ...: a page that colors photographs with them, for this machine's browser
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[demo]"
-	$(BIN)/python -m colorbench.demo $(RUNS)
+	$(BIN)/colorbench demo $(RUNS)
 
 dashboard: setup ## RUNS=outputs/STUDY: a W&B report of its runs, saved as JSON; with a key, on the server too
-	$(BIN)/python -m colorbench.dashboard $(RUNS)
+	$(BIN)/colorbench dashboard $(RUNS)
 
 doctor: setup ## is everything in place? devices, precision, weights, cache, W&B, a tiny training
-	$(BIN)/python -m colorbench.doctor
+	$(BIN)/colorbench doctor
 
 smoke: setup ## every part once, in seconds: a tiny run of the default model
 	$(BIN)/python -m colorbench experiment=smoke

@@ -87,8 +87,8 @@ def usual(files: list[Path], workers: int, seconds: float) -> tuple[float, float
 
 def cached(folder: Path, cache: Path, augment: dict[str, Any], threads: int, seconds: float) -> tuple[float, float]:
     """colorbench's training sequence."""
-    from colorbench.config import compose
     from colorbench.data.dataset import open_data
+    from colorbench.runs.config import compose
 
     config = compose(["data=folder", f"data.root={folder}", f"data.size={SIZE}", f"data.cache={cache}"])["data"]
     config |= {"augment": {"augmentation": "standard", **augment}, "threads": threads}

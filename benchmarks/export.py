@@ -19,11 +19,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from colorbench import color, export
-from colorbench.colorizer import Colorizer
+from colorbench import color
 from colorbench.data.folder import walk
-from colorbench.demo import open_models
 from colorbench.errors import UserError
+from colorbench.inference import export
+from colorbench.inference.colorizer import Colorizer
+from colorbench.inference.demo import open_models
 from colorbench.metrics.difference import delta_e_2000
 
 KINDS = (("onnx", False), ("onnx", True), ("onnx-int8", False), ("onnx-int8", True), ("torch-export", False))

@@ -26,23 +26,23 @@ from beartype.door import is_bearable
 from colorbench.errors import UserError
 
 PACKAGES = {
-    "family": "colorbench.families",
-    "network": "colorbench.networks",
-    "distance": "colorbench.losses",
-    "adversary": "colorbench.losses",
-    "schedule": "colorbench.sampling",
-    "parameterization": "colorbench.sampling",
-    "sampler": "colorbench.sampling",
-    "index": "colorbench.retrieval",
-    "source": "colorbench.data",
-    "augmentation": "colorbench.data",
-    "logger": "colorbench.loggers",
-    "optimizer": "colorbench.engine",
-    "decay": "colorbench.engine",
-    "metric": "colorbench.metrics",
-    "set_metric": "colorbench.metrics",
+    "family": ("colorbench.families", "colorbench.evaluation.oracle"),
+    "network": ("colorbench.networks",),
+    "distance": ("colorbench.losses",),
+    "adversary": ("colorbench.losses",),
+    "schedule": ("colorbench.sampling",),
+    "parameterization": ("colorbench.sampling",),
+    "sampler": ("colorbench.sampling",),
+    "index": ("colorbench.retrieval",),
+    "source": ("colorbench.data",),
+    "augmentation": ("colorbench.data",),
+    "logger": ("colorbench.runs.loggers",),
+    "optimizer": ("colorbench.engine",),
+    "decay": ("colorbench.engine",),
+    "metric": ("colorbench.metrics",),
+    "set_metric": ("colorbench.metrics",),
 }
-"""Where each kind of component lives."""
+"""Where each kind of component lives: packages, or single modules. The oracle reads scenes, which families may not."""
 
 T = TypeVar("T", bound=Callable[..., Any])
 _components: dict[tuple[str, str], Callable[..., Any]] = {}
@@ -69,13 +69,13 @@ def register(kind: str, name: str) -> Callable[[T], T]:
 
 def names(kind: str) -> list[str]:
     """All registered names of a kind, sorted."""
-    _discover(PACKAGES[kind])
+    _discover(*PACKAGES[kind])
     return sorted(name for k, name in _components if k == kind)
 
 
 def lookup(kind: str, name: str, where: str = "") -> Callable[..., Any]:
     """The component; an unknown name is a :class:`UserError` with the close matches."""
-    _discover(PACKAGES[kind])
+    _discover(*PACKAGES[kind])
     if (kind, name) not in _components:
         raise UserError(f"unknown {kind} {name!r}{f' (in {where})' if where else ''}{suggest(name, names(kind))}")
     return _components[kind, name]
@@ -148,8 +148,9 @@ def _words(hint: Any) -> str:
 
 
 @cache
-def _discover(package: str) -> None:
-    module = importlib.import_module(package)
-    for info in pkgutil.walk_packages(module.__path__, package + "."):
-        if info.name not in sys.modules:
-            importlib.import_module(info.name)
+def _discover(*packages: str) -> None:
+    for package in packages:
+        module = importlib.import_module(package)
+        for info in pkgutil.walk_packages(getattr(module, "__path__", ()), package + "."):
+            if info.name not in sys.modules:
+                importlib.import_module(info.name)

@@ -11,3 +11,5 @@ sys.path.insert(0, str(Path(__file__).parent))
 from jaxtyping import install_import_hook
 
 install_import_hook("colorbench", "typechecker.check")
+
+pytest_plugins = ("judging",)  # fixtures of more than one room

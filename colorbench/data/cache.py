@@ -35,7 +35,7 @@ import torch
 from numpy.typing import NDArray
 
 from colorbench import color
-from colorbench.ahead import ahead
+from colorbench.data.ahead import ahead
 from colorbench.data.source import SPLITS, Dropped, Item, Rendered, Source, Split, hashed_split
 from colorbench.errors import UserError
 from colorbench.noise import stable_id

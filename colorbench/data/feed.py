@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from colorbench import color
-from colorbench.ahead import ahead
 from colorbench.arrays import Bytes, Ids
 from colorbench.batch import Batch
+from colorbench.data.ahead import ahead
 from colorbench.data.augment import Standard
 from colorbench.data.pictures import Pictures
 from colorbench.data.recycled import Recycled

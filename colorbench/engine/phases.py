@@ -14,7 +14,7 @@ from typing import Any
 
 from colorbench.engine.budget import Budget, Clock, Point
 from colorbench.errors import UserError
-from colorbench.registry import checked
+from colorbench.registry import checked, suggest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,6 @@ class Phases:
 
     def validate(self, groups: Sequence[str], weights: Mapping[str, float]) -> None:
         """Every name must be known to the family; raises UserError."""
-        from colorbench.registry import suggest
 
         for i, phase in enumerate(self.phases):
             for name in phase.weights:

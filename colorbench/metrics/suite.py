@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from colorbench import registry
-from colorbench.ahead import ahead
 from colorbench.arrays import PerImage
+from colorbench.data.ahead import ahead
 from colorbench.errors import UserError
 from colorbench.metrics.frechet import SetMetric
 from colorbench.metrics.literature import DDCOLOR

@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from colorbench import color
+from colorbench.commands.evaluate import main
 from colorbench.errors import UserError
-from colorbench.evaluate import TRIVIAL, evaluate_baselines, evaluate_colorizer, evaluate_family, main
+from colorbench.evaluation.baselines import TRIVIAL, evaluate_baselines
+from colorbench.evaluation.judge import evaluate_colorizer, evaluate_family
+from colorbench.evaluation.protocol import Protocol, plan
+from colorbench.evaluation.rows import Evaluation
 from colorbench.families.gray import Gray
 from colorbench.metrics.suite import Suite
-from colorbench.preview import write_preview
-from colorbench.protocol import Protocol, plan
-from colorbench.rows import Evaluation
+from colorbench.report.preview import write_preview
 
 
 def test_rows_hold_one_line_for_each_image_and_sample_and_read_back_as_written(judge, tmp_path: Path) -> None:
@@ -202,7 +204,7 @@ def test_a_folder_of_another_programs_pictures_gets_a_row(folders, tmp_path: Pat
     done = Evaluation.read(Path(capsys.readouterr().out.strip()))
     assert done.record["kind"] == "folder"
     assert done.scores["psnr"].shape == (24, 1)
-    from colorbench.table import main as table
+    from colorbench.commands.table import main as table
 
     table([str(tmp_path / "out")])
     text = capsys.readouterr().out
@@ -280,7 +282,7 @@ def test_help_needs_no_torch() -> None:
 
     for verb in ("evaluate", "table", "report"):
         code = (
-            f"import sys; sys.argv = ['x', '--help']; from colorbench.{verb} import main\n"
+            f"import sys; sys.argv = ['x', '--help']; from colorbench.commands.{verb} import main\n"
             "try: main()\nexcept SystemExit: pass\n"
             "assert not {'torch', 'numpy', 'matplotlib'} & set(sys.modules)"
         )

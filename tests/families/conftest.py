@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from colorbench import config
 from colorbench.batch import Batch
 from colorbench.color import to_bytes
 from colorbench.family import Family
 from colorbench.noise import Noise
 from colorbench.registry import build
+from colorbench.runs import config
 
 SMALL: dict[str, dict[str, Any]] = {
     "unet": {"width": 16, "max_width": 32, "levels": 3, "blocks": 1},

@@ -4,9 +4,9 @@ import pytest
 import torch
 from families.conftest import TRAINED, _composed, adam, pictures, small, step
 
-from colorbench import config
 from colorbench.noise import Noise
 from colorbench.registry import build
+from colorbench.runs import config
 
 models = pytest.mark.parametrize("model", TRAINED)
 

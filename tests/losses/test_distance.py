@@ -41,7 +41,7 @@ def test_a_constant_error_of_a_fifth_has_the_value_of_its_formula(config, value)
 
 
 def test_every_distance_of_conf_loss_builds():
-    from colorbench import config
+    from colorbench.runs import config
 
     for name in config.options("loss"):
         tree = config.compose(["data=photos", "model=unet", f"loss={name}"])

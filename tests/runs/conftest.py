@@ -46,10 +46,10 @@ def cli(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
     """python -m colorbench in another folder."""
 
     def call(
-        *words: str, module: str = "", cwd: Path = tmp_path, path: Path = REPOSITORY, **variables: str
+        *words: str, verb: str = "", cwd: Path = tmp_path, path: Path = REPOSITORY, **variables: str
     ) -> subprocess.CompletedProcess:
         environment = {**os.environ, "PYTHONPATH": str(path), "OMP_NUM_THREADS": "1", "COLUMNS": "200", **variables}
-        command = [sys.executable, "-m", f"colorbench.{module}" if module else "colorbench", *words]
+        command = [sys.executable, "-m", "colorbench", *([verb] if verb else []), *words]
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240)
 
     return call

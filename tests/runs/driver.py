@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from colorbench.config import compose
-from colorbench.train import train
+from colorbench.runs.config import compose
+from colorbench.training.train import train
 
 
 def run(overrides: list[str]) -> None:
@@ -47,7 +47,7 @@ def chain(words: list[str]) -> None:
     """Train stages on one thread."""
     import torch
 
-    from colorbench import stages
+    from colorbench.training import stages
 
     torch.set_num_threads(1)
     stages.run(stages.split(words))

@@ -9,7 +9,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from colorbench.run import open_run
+from colorbench.runs.run import open_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -59,7 +59,7 @@ def test_a_run_that_stops_early_stands_by_its_best_checkpoint(overrides, cli, tm
     assert best.resolve() != last.resolve()
     taken = run.family(torch.device("cpu")).state_dict()
     assert all(torch.equal(taken[name], value) for name, value in load_file(best / "ema.safetensors").items())
-    assert cli(str(run.path), "--checkpoint", "last", module="evaluate").returncode == 0
+    assert cli(str(run.path), "--checkpoint", "last", verb="evaluate").returncode == 0
     (own,), (other,) = run.path.glob("eval/*/rows.csv"), run.path.glob("eval-last/*/rows.csv")
     assert own.read_text() != other.read_text()
 

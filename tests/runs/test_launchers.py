@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from colorbench import config
 from colorbench.errors import UserError
+from colorbench.runs import config
 
 pytestmark = pytest.mark.timeout(600)
 

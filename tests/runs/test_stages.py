@@ -9,8 +9,9 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from colorbench import stages
+from colorbench.commands.stages import main
 from colorbench.errors import UserError
+from colorbench.training import stages
 
 
 def test_common_words_belong_to_every_stage_and_the_recipe_is_the_default():
@@ -23,7 +24,7 @@ def test_common_words_belong_to_every_stage_and_the_recipe_is_the_default():
 def test_a_mistake_in_the_last_stage_is_told_before_the_first_trains(overrides, tmp_path):
     words = overrides("evaluate=false")
     with pytest.raises(UserError, match=r"^stage 2: .*did you mean 'optim\.lr'"):
-        stages.main([*words, "--", "--", "optim.lrr=1"])
+        main([*words, "--", "--", "optim.lrr=1"])
     assert not (tmp_path / "outputs").exists()
 
 
@@ -31,7 +32,7 @@ def test_weights_that_only_the_last_stage_needs_are_missed_before_the_first_trai
     words, weights = overrides("evaluate=false"), tmp_path / "squeezenet.pth"
     last = ["perceptual=squeeze", f"perceptual.weights={weights}", "model.weights.perceptual=1"]
     with pytest.raises(UserError, match=rf"^stage 3: weights: {weights} is not there"):
-        stages.main([*words, "--", "--", "optim.lr=1e-4", "--", *last])
+        main([*words, "--", "--", "optim.lr=1e-4", "--", *last])
     assert not (tmp_path / "outputs").exists()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from colorbench import law
+from colorbench.commands.law import main
 from colorbench.errors import UserError
 
 TINY = [
@@ -15,7 +15,7 @@ def test_runs_on_scenes_share_one_table_and_one_picture_the_nearest_to_the_law_f
     trained = cli("-m", "model=mean,oracle", *TINY, f"data.cache={tmp_path / 'cache'}", f"output={tmp_path / 'out'}")
     assert trained.returncode == 0, trained.stderr
     runs = sorted(str(path.parent) for path in (tmp_path / "out" / "default").glob("*/config.yaml"))
-    law.main([*runs, "--to", str(tmp_path / "law"), "--device", "cpu"])
+    main([*runs, "--to", str(tmp_path / "law"), "--device", "cpu"])
     rows = [line.split("|")[1:4] for line in (tmp_path / "law" / "table.md").read_text().splitlines()[2:]]
     names, ways = [row[0].strip() for row in rows], [row[2].strip() for row in rows]
     assert names == ["gray", "mean", "oracle", "conditional mean", "oracle sampler"]
@@ -31,4 +31,4 @@ def test_runs_under_unlike_protocols_are_refused_by_name(cli, tmp_path):
     assert cli(*common, "protocol.draws=3", "seed=1").returncode == 0
     runs = sorted(str(path.parent) for path in (tmp_path / "out" / "default").glob("*/config.yaml"))
     with pytest.raises(UserError, match="unlike protocols"):
-        law.main([*runs, "--device", "cpu"])
+        main([*runs, "--device", "cpu"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from colorbench.table import main as table
+from colorbench.commands.table import main as table
 
 WORDS = [
     "model=unet", "loss=l1,mse,huber", "optim.lr=1e-3,3e-4", "seed=0,1", "model.network.width=8",

@@ -3,8 +3,9 @@ import json
 import pytest
 import yaml
 
-from colorbench import sweeps
+from colorbench.commands.sweeps import main
 from colorbench.errors import UserError
+from colorbench.runs import ledger as sweeps
 
 
 def cell(root, model, seed, state, checkpoint=False, **facts):
@@ -22,7 +23,7 @@ def test_status_shows_the_axes_and_counts_the_states(tmp_path, capsys):
     cell(tmp_path, "unet", 0, "finished", images_seen=1200)
     cell(tmp_path, "unet", 1, "running")
     cell(tmp_path, "gan", 0, "failed", error="UserError: boom")
-    assert sweeps.main(["status", str(tmp_path)]) == 1
+    assert main(["status", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert out.splitlines()[0].split() == ["state", "images", "model", "seed", "folder"]
     assert "1 cut, 1 failed, 1 finished" in out
@@ -30,7 +31,7 @@ def test_status_shows_the_axes_and_counts_the_states(tmp_path, capsys):
 
 
 def test_a_run_whose_process_lives_is_running(tmp_path):
-    from colorbench.engine.folder import RunFolder
+    from colorbench.runs.folder import RunFolder
 
     folder = cell(tmp_path, "unet", 0, "running")
     with RunFolder(folder):
@@ -41,22 +42,22 @@ def test_a_run_whose_process_lives_is_running(tmp_path):
 def test_failed_names_the_error_and_clean_deletes_only_what_cannot_be_resumed(tmp_path, capsys):
     lost = cell(tmp_path, "gan", 0, "failed", error="UserError: boom")
     kept = [cell(tmp_path, "gan", 1, "failed", checkpoint=True), cell(tmp_path, "unet", 0, "finished")]
-    assert sweeps.main(["failed", str(tmp_path)]) == 1
+    assert main(["failed", str(tmp_path)]) == 1
     assert "UserError: boom" in capsys.readouterr().out
-    assert sweeps.main(["clean", str(tmp_path)]) == 0
+    assert main(["clean", str(tmp_path)]) == 0
     assert not lost.exists()
     assert all(folder.exists() for folder in kept)
 
 
 def test_a_folder_without_runs_is_a_clear_line(tmp_path):
     with pytest.raises(UserError, match="no runs here"):
-        sweeps.main(["status", str(tmp_path)])
+        main(["status", str(tmp_path)])
 
 
 @pytest.mark.parametrize("changed", ["seed", "pictures"])
 def test_a_folder_that_holds_another_run_is_not_resumed(tmp_path, changed):
-    from colorbench.engine.folder import RunFolder
-    from colorbench.train import _same_run
+    from colorbench.runs.folder import RunFolder
+    from colorbench.training.train import _same_run
 
     identity = {"seed": 0, "pictures": "abc"}
     RunFolder(tmp_path).write_json("identity.json", identity)

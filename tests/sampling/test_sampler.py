@@ -133,7 +133,7 @@ def test_second_order_needs_fewer_steps():
 
 
 def test_every_sampler_of_conf_builds():
-    from colorbench import config
+    from colorbench.runs import config
 
     for name in config.options("sampler"):
         registry.build("sampler", config.compose(["data=photos", "model=ddim", f"sampler={name}"])["sampler"])

@@ -31,7 +31,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from colorbench import color
 from colorbench.errors import UserError
 from colorbench.registry import suggest
 
@@ -408,9 +410,6 @@ def pick(rates: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 def _gain(level: str, base: np.ndarray, slope: np.ndarray, spread: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """For each class and lightness the largest factor <= 1 that keeps all its colors inside sRGB, by bisection."""
-    import torch
-
-    from colorbench import color
 
     lightness = torch.arange(0.0, 100.5, 2.0)
     circle = np.linspace(0, 2 * np.pi, 12, endpoint=False)

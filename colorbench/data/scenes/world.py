@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 
+from colorbench import color
 from colorbench.data.scenes.canvas import Canvas, Dice
 from colorbench.data.scenes.compose import Plan, compose
 from colorbench.data.scenes.law import CUES, INDEX, Law, Seen, law_of
@@ -136,9 +138,6 @@ def _seen(plan: Plan) -> Seen:
 
 
 def _to_bytes(lab: np.ndarray) -> np.ndarray:
-    import torch
-
-    from colorbench import color
 
     return color.to_bytes(color.lab_to_rgb(torch.from_numpy(lab))).numpy()
 

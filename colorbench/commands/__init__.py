@@ -1,0 +1,1 @@
+"""The verbs of the command line, one thin file each: arguments in, a call, words out."""

@@ -1,0 +1,72 @@
+"""Color photographs with a trained model: ``colorbench colorize PATH... --model MODEL [-o OUT]``
+
+PATH: files, folders (searched to the bottom), globs, or - for a list of names on standard input. MODEL: a run folder, a
+portable model (folder or .safetensors file), or USER/NAME of the Hugging Face Hub. Results go to OUT (default:
+colorized), under the names of the originals, which are never touched. Any size: the lightness stays the photograph's,
+pixel for pixel. A second start skips what is finished; other options color anew.
+
+Every picture that could not be colored is named with its reason, and nothing is written for it. Exit codes: 0 all
+colored, 1 some were not, 2 the command is wrong.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from colorbench.commands import command
+from colorbench.errors import UserError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; 1 when some pictures were not colored."""
+    options = _parser().parse_args(argv)
+    from colorbench.inference.colorize import colorize, find, plan
+
+    if not 0 < options.strength <= 4:
+        raise UserError(f"--strength {options.strength}: expected more than 0 and at most 4")
+    if options.samples < 1 or options.max_pixels < 1 or (options.size is not None and not 8 <= options.size <= 4096):
+        raise UserError("--samples and --max-pixels: expected 1 or more; --size: 8 to 4096")
+    files, missing = find(options.path)
+    if not files and not missing:
+        raise UserError(f"no picture in {' '.join(options.path)}")
+    from colorbench.inference.colorizer import Colorizer
+
+    model = Colorizer.from_pretrained(
+        options.model, device=options.device, checkpoint=options.checkpoint, size=options.size
+    )
+    if options.samples > 1 and not model.family.stochastic:
+        raise UserError(f"--samples {options.samples}: {model.name} gives one answer for each picture")
+    out = Path(options.output)
+    jobs = plan(files, out, options.format, options.samples)
+    failures = [(name, "no such file or folder") for name in missing]
+    try:
+        done, skipped = colorize(jobs, model, out, options, failures)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt("interrupted; the same command goes on") from stop
+    from colorbench.data.folder import printable
+
+    for name, reason in failures:
+        print(f"colorbench.inference.colorize: {printable(name)}: {printable(reason)}", file=sys.stderr)
+    already = f", {skipped} finished before" if skipped else ""
+    print(f"{done} colored{already}, {len(failures)} failed; {printable(str(out))}")
+    return 1 if failures else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser("colorize", __doc__)
+    parser.add_argument("path", nargs="+", help="files, folders, globs, or - for names on standard input")
+    parser.add_argument("--model", required=True, help="run folder, portable model, or USER/NAME of the Hub")
+    parser.add_argument("-o", "--output", default="colorized", help="folder (or, for one picture, file) to write")
+    parser.add_argument("--format", default="same", choices=("same", "png", "jpg", "webp", "tif"),
+                        help="same as the original (default); png, webp and tif lose nothing")  # fmt: skip
+    parser.add_argument("--samples", type=int, default=1, help="colorings of each picture, and a contact sheet")
+    parser.add_argument("--seed", type=int, default=0, help="of the colorings of a stochastic model")
+    parser.add_argument("--strength", type=float, default=1.0, help="factor of the colors (1)")
+    parser.add_argument("--hint", help="a picture whose colors a retrieval model takes")
+    parser.add_argument("--recolor", action="store_true", help="also pictures in color: forget their colors")
+    parser.add_argument("--size", type=int, help="px of the shorter side seen by the model (as trained)")
+    command.add_checkpoint(parser)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    parser.add_argument("--max-pixels", type=int, default=200_000_000, help="refuse larger pictures, by their header")
+    return parser

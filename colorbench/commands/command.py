@@ -1,0 +1,59 @@
+"""What every command shares: its help is its module's docstring, and this is how it ends.
+
+    0      done; or the number that its main returns
+    2      a mistake that the user can mend: one line on standard error
+    130    Ctrl-C: one line too; a command that can go on says so in the KeyboardInterrupt that it raises
+
+A verb is a module of this package with ``main(argv) -> int | None``, which raises UserError; ``colorbench VERB`` gives
+it to :func:`run`. The first line of its docstring is ``What it does: ``colorbench VERB ...```` (``colorbench --help``).
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from colorbench.errors import UserError
+
+Main = Callable[[Sequence[str] | None], int | None]
+"""argv (None: what was typed) -> the exit code, where it is not 0. Raises UserError."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """A wrong word is a mistake like any other; without the usage, which --help prints."""
+        raise UserError(f"{message}; --help explains")
+
+
+def parser(name: str, document: str | None) -> argparse.ArgumentParser:
+    """A parser for ``colorbench <name>``. document: the module's; its first paragraph stands above the
+    options, the others below. UserError for words that it does not understand."""
+    head, *rest = (document or "").replace("``", "`").strip().split("\n\n")
+    return _Parser(
+        prog=f"colorbench {name}", description=head, epilog="\n\n".join(rest),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """``--checkpoint`` of the commands that take a run; None is the one that the run stands by (``Run.result``)."""
+    parser.add_argument(
+        "--checkpoint", help="of a run: last, best or a kept one (default: best if it stops early, else last)"
+    )
+
+
+def run(name: str, main: Main, argv: Sequence[str] | None = None) -> NoReturn:
+    """Carry out ``main`` and end the process as above. A defect of ours keeps its traceback."""
+    try:
+        code = main(argv)
+    except UserError as error:
+        _say(name, str(error))
+        code = 2
+    except KeyboardInterrupt as stop:
+        _say(name, str(stop) or "interrupted")
+        code = 130
+    sys.exit(code or 0)
+
+
+def _say(name: str, text: str) -> None:
+    print(f"{f'colorbench {name}'.strip()}: {' '.join(text.splitlines())}", file=sys.stderr)

@@ -1,0 +1,92 @@
+"""Where a trained model stands between gray and the scenes' own law: ``colorbench law RUN...``
+
+Only for runs on ``data=scenes``, whose p(ab | L) is known. A perfect sampler (the oracle) colors the same pictures
+under the same protocol, so every score has a best that can be reached; and a coloring can be judged as a draw from a
+distribution (colorbench/metrics/law.py). The energy score places a model between gray and the oracle:
+
+    place = (E_gray - E_model) / (E_gray - E_oracle),     0 is gray, 1 is a perfect sampler
+
+with the energy score of whole color fields, which no model can beat in expectation but the law itself.
+
+    colorbench law outputs/default/*     # one table, the best first in the picture
+    colorbench law --oracles data.level=hard protocol.limit=300 --to experiments/02_known_law
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from colorbench.commands import command
+from colorbench.errors import UserError
+
+
+def _parser() -> argparse.ArgumentParser:
+    p = command.parser("law", __doc__)
+    p.add_argument(
+        "words", nargs="*", metavar="RUN|KEY=VALUE", help="run folders; with --oracles, overrides of the config"
+    )
+    p.add_argument("--oracles", action="store_true", help="the table of all oracles, perfect and broken")
+    p.add_argument("--to", type=Path, metavar="DIR", help="write table.md, picture and calibration plot there")
+    p.add_argument("--output", type=Path, help="where baselines are kept (default: beside the runs; outputs)")
+    p.add_argument("--device", default="auto")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    args = _parser().parse_args(argv)
+    if args.oracles:
+        _print_oracles(args)
+    else:
+        _print_runs(args)
+
+
+def _print_runs(args: argparse.Namespace) -> None:
+    from colorbench.engine.precision import choose_device
+    from colorbench.report.law import conclude
+
+    if not args.words:
+        raise UserError("give run folders (outputs/<study>/<run>), or --oracles")
+    paths = [Path(word) for word in args.words]
+    output = args.output or paths[0].resolve().parents[1]
+    to = args.to or (paths[0] if len(paths) == 1 else output / "law")
+    done = conclude(paths, device=choose_device(args.device), output=output, to=to)
+    if args.to is not None:
+        (to / "table.md").write_text(done.table)
+    print(done.table, *done.sentences, f"picture: {done.picture}", f"calibration: {done.calibration}", sep="\n")
+
+
+def _print_oracles(args: argparse.Namespace) -> None:
+    from colorbench.data.dataset import open_data
+    from colorbench.engine.precision import choose_device
+    from colorbench.evaluation.baselines import baseline, evaluate_baselines
+    from colorbench.evaluation.law import BROKEN, ENERGY, PERFECT, examine, examine_oracle, world_of
+    from colorbench.evaluation.oracle import Oracle
+    from colorbench.evaluation.protocol import plan as make_plan
+    from colorbench.metrics.suite import Suite
+    from colorbench.report.law import draw_calibration, draw_picture, markdown
+    from colorbench.runs.config import compose
+
+    config = compose(["data=scenes", *args.words])
+    device, output = choose_device(args.device), args.output or Path(config["output"])
+    data = open_data(config["data"])
+    plan, world = make_plan(config["protocol"], data, Suite.of(config["metrics"])), world_of(data)
+    gray, mean = evaluate_baselines(data, plan, output=output, device=device, names=("gray", "mean"))
+    lines = [examine("gray", baseline("gray", data, device), gray, plan, world, device=device)]
+    lines.append(examine("train mean", baseline("mean", data, device), mean, plan, world, device=device))
+    lines += [examine_oracle(name, plan, world, output=output, device=device) for name in (*PERFECT, *BROKEN)]
+    table = markdown(lines, ("psnr", "ssim", "ciede2000", "delta_e_76", "energy", ENERGY))
+    print(table)
+    if args.to is not None:
+        args.to.mkdir(parents=True, exist_ok=True)
+        (args.to / f"oracles-{world.level}.md").write_text(
+            f"{plan.protocol.images} test scenes, level {world.level}, {plan.protocol.size} px, protocol "
+            f"{plan.protocol.id}.\n\n{table}"
+        )
+        drawn = [
+            line for line in lines if line.name not in ("gray", "train mean", "conditional mean", "conditional median")
+        ]
+        draw_calibration(drawn, args.to / f"calibration-{world.level}.png")
+        families = {name: Oracle(answer=name, level=world.level) for name in ("mode", "pixels", "incoherent")}
+        file = args.to / f"oracles-{world.level}.png"
+        draw_picture(families, plan, world, file, device=device, scenes=5, draws=1)

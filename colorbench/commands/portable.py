@@ -1,0 +1,38 @@
+"""A trained model as files that anyone may open without risk: ``colorbench portable RUN -o FOLDER``
+
+    FOLDER/model.safetensors    averaged weights, and in its header the same configuration: this file alone suffices
+    FOLDER/config.json          names of registered components and plain numbers
+    FOLDER/README.md            the model card: data, budget, metrics with intervals, limits, license
+
+The layout is Hugging Face's. Opening one can run no code of its author's: safetensors holds numbers only, and the
+configuration chooses among registered components (``registry.build``); pickles are refused by their first bytes. Nor
+can it exhaust the machine: the sizes in the file's header are compared with the file's length, the model is first built
+on torch's ``meta`` device, where tensors have shapes and no memory, and every name and shape must be the header's
+before anything is allocated.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from colorbench.commands import command
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = command.parser("portable", __doc__)
+    parser.add_argument("run", help="a run folder")
+    parser.add_argument("-o", "--output", required=True, help="the folder to write")
+    command.add_checkpoint(parser)
+    parser.add_argument("--license", default="unknown", help="for the card, such as mit or cc-by-4.0")
+    parser.add_argument("--push", metavar="USER/NAME", help="upload the folder to the Hugging Face Hub")
+    parser.add_argument("--private", action="store_true", help="with --push: a private repository")
+    options = parser.parse_args(argv)
+    from colorbench.inference.portable import WEIGHTS, model_card, pack, push, save
+    from colorbench.runs.run import open_run
+
+    run = open_run(options.run)
+    family, portable = pack(run, options.checkpoint)
+    folder = save(family, portable, Path(options.output), model_card(run, portable, family, options.license))
+    print(f"{folder / WEIGHTS}: {(folder / WEIGHTS).stat().st_size / 2**20:.1f} MB")
+    if options.push:
+        print(push(folder, options.push, private=options.private))

@@ -1,0 +1,146 @@
+"""Train one run, evaluate it, print its row: ``colorbench [GROUP=OPTION | KEY=VALUE]...``
+
+With ``-m``, every combination of comma-separated values is a run of its own (Hydra's multirun); a failed run does not
+stop the others and makes the exit code non-zero. Exit codes: 0 done or skipped, 1 a run failed, 2 something the user
+can mend (one line on stderr), 130 interrupted (the same command goes on). ``colorbench --help`` lists verbs, models and
+config groups.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from colorbench.errors import UserError
+from colorbench.runs.config import compose, conf_dir, normalize, resolve
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_FAILURES = "COLORBENCH_FAILURES"  # a file that every cell of a sweep appends its failure to, in any process
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    import hydra
+    from hydra._internal.utils import get_args_parser
+
+    argv = normalize(sys.argv[1:] if argv is None else argv)
+    arguments = get_args_parser().parse_args(argv)
+    output = None
+    if not (arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion):
+        try:
+            folders = [arguments.config_dir] if arguments.config_dir else []
+            output = _validate(arguments.overrides, arguments.multirun, folders)
+        except UserError as error:
+            _exit(error)
+    sys.argv[1:] = argv
+    task = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_task)
+    if output is None or not arguments.multirun:
+        task()
+        return
+    # on the disk that the runs are on: a launcher's jobs may be on other machines
+    failures = output / ".multirun" / f"failures-{socket.gethostname()}-{os.getpid()}"
+    os.environ[_FAILURES] = str(failures)
+    try:
+        task()
+        failed = failures.read_text().splitlines() if failures.exists() else []
+    finally:
+        failures.unlink(missing_ok=True)
+    if failed:
+        print(f"colorbench: {len(failed)} run(s) failed:", *failed, sep="\n  ", file=sys.stderr)
+        sys.exit(1)
+
+
+def _task(tree: "DictConfig") -> float | None:
+    """One run: Hydra calls this, in this process or in a launcher's."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    runtime = HydraConfig.get()
+    overrides, choices = list(runtime.overrides.task), runtime.runtime.choices
+    sweeping = runtime.mode == RunMode.MULTIRUN
+    if runtime.sweeper.get("params") and not sweeping:
+        _exit(
+            UserError(
+                f"experiment={choices['experiment']}: this is a sweep over {', '.join(runtime.sweeper.params)}; add -m"
+            )
+        )
+    try:
+        from colorbench.engine.engine import Interrupted
+        from colorbench.runs.folder import Busy
+        from colorbench.training.train import train
+    except ImportError as error:
+        _exit(UserError(f"{error}; run `make setup` or `pip install -e .`"))
+    try:
+        result = train(
+            resolve(tree, overrides),
+            model=choices["model"],
+            experiment=choices["experiment"] or "default",
+            overrides=overrides,
+            choices={group: name for group, name in choices.items() if name and not group.startswith("hydra/")},
+        )
+        return result.best
+    except Interrupted as stop:
+        print(f"colorbench: {stop}; the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    except Busy as error:
+        if not sweeping:
+            _exit(error)
+        print(f"colorbench: {error}", file=sys.stderr)
+    except Exception as error:
+        if not sweeping:
+            if isinstance(error, UserError):
+                _exit(error)
+            raise
+        line = f"{' '.join(overrides)}: {type(error).__name__}: {error}"
+        print(f"colorbench: failed: {line}", file=sys.stderr)
+        failures = Path(os.environ[_FAILURES])
+        failures.parent.mkdir(parents=True, exist_ok=True)
+        with failures.open("a") as file:
+            file.write(line.replace("\n", " ") + "\n")
+    return None
+
+
+def _validate(overrides: list[str], sweeping: bool, extra_dirs: list[str]) -> Path:
+    """Compose before anything starts, so that a mistake is one line at once; of a sweep, every value of every axis.
+
+    Returns the output folder.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if not sweeping:
+        return _output(compose(overrides, extra_dirs))
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except Exception as error:  # Hydra raises several kinds here
+        raise UserError(" ".join(str(error).split())[:300]) from error
+    axes = [[f"{o.get_key_element()}={v}" for v in o.sweep_string_iterator()] if _listed(o) else None for o in parsed]
+    fixed = [
+        word
+        for word, axis, o in zip(overrides, axes, parsed, strict=True)
+        if axis is None and not o.is_sweep_override()
+    ]
+    first = [axis[0] for axis in axes if axis]
+    for i, axis in enumerate([axis for axis in axes if axis] or [[""]]):
+        for value in axis:
+            others = [word for j, word in enumerate(first) if j != i]
+            config = compose([*fixed, *others, *([value] if value else [])], extra_dirs)
+    return _output(config)
+
+
+def _output(config: Mapping[str, Any]) -> Path:
+    return Path(config["output"]).resolve()
+
+
+def _listed(override: Any) -> bool:
+    return (override.is_sweep_override() and override.is_choice_sweep()) or (
+        override.is_sweep_override() and override.is_discrete_sweep()
+    )
+
+
+def _exit(error: UserError) -> None:
+    print(f"colorbench: {error}", file=sys.stderr)
+    sys.exit(2)

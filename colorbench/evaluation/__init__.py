@@ -1,0 +1,1 @@
+"""From colorings to rows: the protocol, the judge, baselines, oracles, submissions, the known law."""

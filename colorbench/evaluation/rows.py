@@ -1,0 +1,125 @@
+"""Rows: what an evaluation leaves on disk, and how it is read back. No average is ever stored.
+
+``<run>/eval/<protocol id>/`` and ``outputs/baselines/<protocol id>/<name>/`` hold
+
+    protocol.json   how the pictures were judged (:mod:`colorbench.evaluation.protocol`)
+    rows.csv        one row for each (image, sample): a column for each metric
+    draws.csv       one row for each image: metrics over all its samples (energy score, diversity, ranks)
+    set.json        metrics of the whole set (FID, KID), histograms of hue
+    record.json     who was judged: name, kind, seed, budget, costs; written last, so that it marks completion
+    gallery/        some of the pictures, <image>-<sample>.png, in the order of gallery.json
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colorbench.errors import UserError
+from colorbench.evaluation.protocol import Protocol
+
+Columns = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The rows of one system under one protocol.
+
+    names: [n]. scores: {metric: [n, K]}. draws: {metric: [n]}. sets: what set.json holds. record: who was judged.
+    """
+
+    protocol: Protocol
+    record: Mapping[str, Any]
+    names: list[str]
+    scores: Columns
+    draws: Columns
+    sets: Mapping[str, Any]
+    folder: Path | None = field(default=None, compare=False)
+
+    @cached_property
+    def per_image(self) -> Columns:
+        """{metric: [n]}: the mean over samples, and the metrics over draws."""
+        return {name: values.mean(1) for name, values in self.scores.items()} | dict(self.draws)
+
+    def write(self, folder: Path) -> "Evaluation":
+        """Write everything but the gallery; record.json last."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "protocol.json", self.protocol.lossless)
+        samples = next(iter(self.scores.values())).shape[1]
+        header = ["image", "sample", *self.scores]
+        rows = (
+            [name, k, *(f"{values[i, k]:.7g}" for values in self.scores.values())]
+            for i, name in enumerate(self.names)
+            for k in range(samples)
+        )
+        _write_csv(folder / "rows.csv", header, rows)
+        columns = list(self.draws.values())
+        by_image = ([name, *(f"{values[i]:.7g}" for values in columns)] for i, name in enumerate(self.names))
+        _write_csv(folder / "draws.csv", ["image", *self.draws], by_image)
+        write_json(folder / "set.json", self.sets)
+        write_json(folder / "record.json", self.record)
+        return type(self)(self.protocol, self.record, self.names, self.scores, self.draws, self.sets, folder)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Evaluation":
+        """Raises UserError, naming the file, when something is missing or damaged."""
+        try:
+            record = json.loads((folder / "record.json").read_text())
+            protocol = Protocol.read(json.loads((folder / "protocol.json").read_text()))
+            sets = json.loads((folder / "set.json").read_text())
+            header, names, table = _read_csv(folder / "rows.csv")
+            draw_header, draw_names, draw_table = _read_csv(folder / "draws.csv")
+            unique = list(dict.fromkeys(names))
+            samples = len(names) // max(len(unique), 1)
+            grid = table.reshape(len(unique), samples, -1)
+            scores = {name: grid[:, :, i] for i, name in enumerate(header) if name != "sample"}
+            if draw_names != unique or names != [n for n in unique for _ in range(samples)]:
+                raise ValueError("rows.csv and draws.csv list unlike images")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{folder}: damaged evaluation ({error}); delete it and evaluate again") from error
+        draws = {name: draw_table[:, i] for i, name in enumerate(draw_header)}
+        return cls(protocol, record, unique, scores, draws, sets, folder)
+
+
+def done(folder: Path) -> bool:
+    """Is there a finished evaluation?"""
+    return (folder / "record.json").is_file()
+
+
+def find(roots: Sequence[Path]) -> list[Path]:
+    """All finished evaluations under some folders, sorted."""
+    found: set[Path] = set()
+    for root in roots:
+        if not root.exists():
+            raise UserError(f"{root}: no such folder; give run folders or a folder that holds them, such as outputs")
+        found |= {path.parent for path in root.rglob("record.json") if (path.parent / "protocol.json").is_file()}
+    return sorted(found)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Atomically: a reader sees the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=1, default=str) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterator[list[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[str], NDArray[np.float64]]:
+    """(column names after the first, first column, numbers)."""
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        header, *lines = list(csv.reader(file))
+    numbers = np.array([line[1:] for line in lines], dtype=np.float64).reshape(len(lines), len(header) - 1)
+    return header[1:], [line[0] for line in lines], numbers

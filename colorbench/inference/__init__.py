@@ -1,0 +1,1 @@
+"""Trained models in use: photographs, portable files, exports, pruning, the demo."""

@@ -1,0 +1,146 @@
+"""Colorizer: a trained model as a function from photographs to photographs.
+
+    from colorbench.inference.colorizer import Colorizer
+    color = Colorizer.from_pretrained("outputs/default/unetgan-0850f681e2")    # or a portable file, or USER/NAME
+    color("scan.tif").save("scan.png")
+
+The chroma is computed with the photograph's shorter side at the size the model was trained at, and painted over the
+photograph at its own size and with its own lightness (paint.py). A draw of a stochastic model belongs to (seed, number
+of the draw, content of the picture): it does not depend on the file's name or on what else is colored.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from colorbench import color
+from colorbench.arrays import Chroma, Luma, Tensor
+from colorbench.engine.precision import choose_device
+from colorbench.errors import UserError
+from colorbench.family import Family
+from colorbench.inference import portable
+from colorbench.inference.paint import in_gamut, paint
+from colorbench.inference.photo import Photo, picture_image, read_photo
+from colorbench.noise import Noise, stable_id
+from colorbench.retrieval.reference import TakesReference
+from colorbench.runs.run import open_run
+
+LONGEST = 4  # the longer side at most, in units of the shorter: panoramas are squeezed beyond
+LEAST_CHROMA = 1.0  # a*b* distance from gray that the most colorful place must reach
+
+
+@dataclass(frozen=True)
+class Colorizer:
+    """family: on its device, in eval mode. size: px of the shorter side that the model sees. name: of the model.
+    weights: the file of its weights."""
+
+    family: Family
+    size: int
+    name: str
+    device: torch.device
+    weights: Path
+
+    @classmethod
+    def from_pretrained(
+        cls, source: str | Path, *, device: str = "auto", checkpoint: str | None = None, size: int | None = None
+    ) -> "Colorizer":
+        """From a run folder, a portable model's folder or .safetensors file, or USER/NAME of the Hugging Face Hub.
+
+        checkpoint: of a run folder: last, best or a name; None is the one it stands by. size: another size than the
+        one it was trained at.
+        """
+        path, where = Path(source).expanduser(), choose_device(device)
+        if not path.exists():
+            path = portable.fetch(str(source))
+        if (path / "config.yaml").is_file():
+            run = open_run(path)
+            family = run.family(where, checkpoint)
+            weights = run.checkpoint(checkpoint) / "ema.safetensors"
+            return cls(family, size or int(run.config["data"]["size"]), run.name, where, weights)
+        family, model = portable.load(path)
+        weights = path / portable.WEIGHTS if path.is_dir() else path
+        return cls(family.to(where), size or model.size, model.name, where, weights)
+
+    def __call__(
+        self, image: str | Path | Image.Image, *, seed: int = 0, draw: int = 0, strength: float = 1.0,
+        hint: str | Path | Image.Image | None = None, recolor: bool = False,
+    ) -> Image.Image:  # fmt: skip
+        """The picture in color: 8-bit RGB (RGBA if it has transparency), of the same size and lightness.
+
+        seed, draw: which coloring of a stochastic model. strength: factor of the chroma. hint: a picture whose colors a
+        retrieval model takes. recolor: also take pictures in color. Raises UserError: unreadable, in color, no color
+        came out, no hint taken.
+        """
+        photo = read_photo(Path(image) if isinstance(image, str) else image, recolor=recolor)
+        reference = None if hint is None else self.reference(hint)
+        pixels = self.paint(photo, seed=seed, draw=draw, strength=strength, reference=reference)
+        return picture_image(pixels if pixels.dtype == np.uint8 else (pixels / 257.0).round().astype(np.uint8), photo)
+
+    def paint(
+        self, photo: Photo, *, seed: int = 0, draw: int = 0, strength: float = 1.0, reference: Tensor | None = None
+    ) -> NDArray[Any]:
+        """uint8 [h w 3], or uint16 for a photo of 16 bits; sRGB."""
+        return paint(photo, *self.maps(photo, seed=seed, draw=draw, strength=strength, reference=reference))
+
+    def maps(
+        self, photo: Photo, *, seed: int = 0, draw: int = 0, strength: float = 1.0, reference: Tensor | None = None
+    ) -> tuple[Luma, Chroma]:
+        """L [1 1 h' w'] and ab [1 2 h' w'] at the model's size: what ``paint.paint`` needs to color the photo at any.
+
+        Raises UserError: no color came out.
+        """
+        L = photo.small(*self.seen(*photo.size))
+        ab = strength * self.chroma(L, seed=seed, draw=draw, reference=reference)
+        _demand_color(L, ab)
+        return L, ab
+
+    @torch.no_grad()
+    def chroma(self, L: Luma, *, seed: int = 0, draw: int = 0, reference: Tensor | None = None) -> Chroma:
+        """[1 2 h w] on the CPU, for L [1 1 h w]."""
+        if draw and not self.family.stochastic:
+            raise UserError(f"{self.name} gives one answer for each picture: there is no draw {draw}")
+        content = hashlib.sha256((L * 127).round().to(torch.int8).numpy().tobytes()).hexdigest()
+        ids = torch.tensor([stable_id(content)], device=self.device)
+        noise, L = Noise.of(seed, ids, draw), L.to(self.device)
+        if reference is None:
+            return self.family.colorize(L, noise).float().cpu()
+        if not isinstance(self.family, TakesReference):
+            raise UserError(f"--hint: {self.name} takes no reference picture; models of the family retrieval do")
+        return self.family.colorize_like(L, reference.to(self.device), noise).float().cpu()
+
+    def reference(self, image: str | Path | Image.Image) -> Chroma:
+        """ab [1 2 h w] of a picture in color, at the model's size."""
+        photo = read_photo(Path(image) if isinstance(image, str) else image, recolor=True)
+        if photo.tones is not None:
+            raise UserError("--hint: a gray picture has no colors to give")
+        height, width = self.seen(*photo.size)
+        small = Image.fromarray(photo.levels).resize((width, height), Image.Resampling.BICUBIC)
+        return color.encode_bytes(torch.from_numpy(np.array(small).transpose(2, 0, 1).copy())[None])[1]
+
+    def seen(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width at which the model sees a picture: the shorter side is ``size``, the aspect is kept."""
+        short, long = min(height, width), max(height, width)
+        longer = min(round(self.size * long / short), LONGEST * self.size)
+        return (self.size, longer) if height <= width else (longer, self.size)
+
+    def save_pretrained(self, folder: str | Path, source: str | Path, license: str = "unknown") -> Path:
+        """Write the portable files of the run ``source`` that this model is from."""
+        run = open_run(source)
+        family, model = portable.pack(run)
+        card = portable.model_card(run, model, family, license)
+        return portable.save(family, model, Path(folder), card)
+
+
+def _demand_color(L: Luma, ab: Chroma) -> None:
+    """A gray answer is no answer."""
+    if not bool(ab.isfinite().all()):
+        raise UserError("the model's answer is not a number; is it trained?")
+    chroma = color.rgb_to_lab(in_gamut(L, ab))[:, 1:].norm(dim=1)
+    if float(chroma.max()) < LEAST_CHROMA:
+        raise UserError("no color came out: the picture is black or white, or this model answers gray")

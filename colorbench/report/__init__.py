@@ -1,0 +1,1 @@
+"""From rows to verdicts: statistics, tables, figures, the page, the dashboard."""

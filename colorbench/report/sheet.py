@@ -1,0 +1,260 @@
+"""A sheet: the results of all systems under ONE protocol, with intervals, ranks and verdicts, ready to be printed.
+
+Runs that differ only by their training seed are one row. Cells hold the mean, its 95 % interval, the rank among the
+models (ties share it) and the verdict of the paired comparison with gray. What could not be computed says why.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colorbench.errors import UserError
+from colorbench.evaluation.protocol import Protocol
+from colorbench.evaluation.rows import Evaluation, find
+from colorbench.registry import suggest
+from colorbench.report.columns import DERIVED, Column, column
+from colorbench.report.statistics import Bootstrap, Estimate, Interval, Table, combine, ranks, verdict
+from colorbench.runs.labels import labels
+
+HEADLINE = ("ciede2000", "psnr", "ssim", "lpips", "kid", "fid", "energy", "chroma_ratio")
+"""Columns shown unless others are asked for; ``lpips`` stands for whatever LPIPS the protocol has, ``kid`` and
+``fid`` for those that could be computed."""
+_TRIVIAL_ORDER = ("gray", "mean", "luma_mean", "nearest", "oracle", "truth")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row: a system, over its training seeds."""
+
+    label: str
+    kind: str  # model, folder or trivial
+    evaluations: tuple[Evaluation, ...]
+
+    @property
+    def seeds(self) -> int:
+        """How many trainings."""
+        return len(self.evaluations)
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """Of the first seed."""
+        return self.evaluations[0].record
+
+    def table(self, name: str) -> Table | None:
+        """[seeds, images] of one metric; None when a seed lacks it."""
+        if any(name not in e.per_image for e in self.evaluations):
+            return None
+        return np.stack([e.per_image[name] for e in self.evaluations])
+
+    def cost(self, key: str) -> float | None:
+        """Mean over seeds of a number in the record."""
+        values = [e.record.get(key) for e in self.evaluations]
+        return float(np.mean(values)) if all(isinstance(v, int | float) for v in values) else None  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """interval, or why there is none. rank: among models, 0 if unranked. gray: better, tied, worse, or empty.
+    plain: a number of the set that has no interval (FID, KID), with its deviation over subsets."""
+
+    interval: Interval | None
+    reason: str = ""
+    rank: int = 0
+    gray: str = ""
+    plain: tuple[float, float | None] | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All lines under one protocol. ``cells[label][column]``."""
+
+    protocol: Protocol
+    lines: tuple[Line, ...]
+    columns: Mapping[str, Column]
+    cells: Mapping[str, Mapping[str, Cell]]
+    bootstrap: Bootstrap = field(repr=False)
+    estimates: Mapping[str, Mapping[str, Estimate]] = field(repr=False)
+
+    @property
+    def caption(self) -> str:
+        """n, protocol, seeds, intervals."""
+        p = self.protocol
+        seeds = sorted({line.seeds for line in self.lines if line.kind == "model"})
+        many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}" if seeds else "no"
+        stochastic = any(e.record["draws"] > 1 for line in self.lines for e in line.evaluations)
+        draws = f", {p.draws} draws of stochastic models" if stochastic else ""
+        spread = "" if seeds and seeds[0] > 1 else " (one seed: intervals do not contain the spread of retraining)"
+        return (
+            f"Protocol {p.id} ({p.name}): n = {p.images} {p.split} pictures at {p.size} px{draws}, "
+            f"{many} training seed{'' if seeds == [1] else 's'}{spread}. Mean [95 % interval], "
+            f"bootstrap over seeds x images, {self.bootstrap.resamples} resamples; ranks, verdicts: paired differences."
+        )
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What a reader must know: unequal budgets, missing columns."""
+        notes = []
+        budgets = {line.label: line.cost("images_seen") for line in self.lines if line.kind == "model"}
+        known = [b for b in budgets.values() if b]
+        if known and max(known) > 1.02 * min(known):
+            seen = ", ".join(f"{label} {b:,.0f}" for label, b in budgets.items() if b)
+            notes.append(f"Unequal budgets (images seen): {seen}. Differences between these models are partly budgets.")
+        unfinished = [
+            line.label
+            for line in self.lines
+            if any(e.record.get("state", "finished") not in ("finished", "trained") for e in line.evaluations)
+        ]
+        if unfinished:
+            notes.append(f"Unfinished training: {', '.join(unfinished)}.")
+        for name, what in self.columns.items():
+            reasons = {cells[name].reason for cells in self.cells.values() if cells[name].reason}
+            notes += [f"{what.title}: n/a ({reason})." for reason in sorted(reasons)]
+        return notes
+
+    def beats_gray(self, label: str) -> str:
+        """``yes: CIEDE2000, PSNR · tied: SSIM · no: LPIPS``, over the ranked columns; '' for trivial rows."""
+        found: dict[str, list[str]] = {"better": [], "tied": [], "worse": []}
+        for name, cell in self.cells[label].items():
+            if cell.gray:
+                found[cell.gray].append(self.columns[name].title)
+        words = {"better": "yes", "tied": "tied", "worse": "no"}
+        return " · ".join(f"{words[key]}: {', '.join(titles)}" for key, titles in found.items() if titles)
+
+
+def sheets(
+    roots: Sequence[Path], *, metrics: Sequence[str] = (), resamples: int = 2000, protocol: str | None = None
+) -> list[Sheet]:
+    """One sheet for each protocol found under ``roots``, most models first. protocol: the start of an id."""
+    groups = by_protocol([e for e in gather(roots) if e.protocol.id.startswith(protocol or "")])
+    return [sheet(group, metrics=metrics, resamples=resamples) for group in groups]
+
+
+def gather(roots: Sequence[Path]) -> list[Evaluation]:
+    """The evaluations under ``roots``, and the trivial rows of their protocols from the baselines folder beside
+    them."""
+    folders = find(roots)
+    seen = {folder.resolve() for folder in folders}
+    for folder in list(folders):
+        for parent in folder.resolve().parents:
+            baselines = parent / "baselines" / folder.name
+            if baselines.is_dir():
+                folders += [f for f in find([baselines]) if f.resolve() not in seen]
+                seen |= {f.resolve() for f in folders}
+                break
+    return [Evaluation.read(folder) for folder in folders]
+
+
+def by_protocol(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
+    """Unlike protocols never share a table."""
+    groups: dict[str, list[Evaluation]] = {}
+    for evaluation in evaluations:
+        groups.setdefault(evaluation.protocol.id, []).append(evaluation)
+
+    def systems(group: list[Evaluation]) -> int:
+        return sum(e.record["kind"] != "trivial" for e in group)
+
+    useful = [group for group in groups.values() if systems(group)] or list(groups.values())
+    return sorted(useful, key=systems, reverse=True)
+
+
+def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), resamples: int = 2000) -> Sheet:
+    """Judge evaluations of one protocol against each other."""
+    protocol = evaluations[0].protocol
+    if {e.protocol.id for e in evaluations} != {protocol.id}:
+        raise ValueError("unlike protocols never share a table")
+    if any(e.names != evaluations[0].names for e in evaluations):
+        raise ValueError("evaluations of one protocol list unlike images")
+    lines = tuple(_lines(evaluations))
+    columns = {name: column(name) for name in _choose(evaluations, protocol, metrics)}
+    bootstrap = Bootstrap(protocol.images, resamples=resamples)
+    cells: dict[str, dict[str, Cell]] = {line.label: {} for line in lines}
+    gray = next((line for line in lines if line.kind == "trivial" and line.record["name"] == "gray"), None)
+    estimates = {name: estimate(lines, name, bootstrap) for name in columns}
+    for name, what in columns.items():
+        found = estimates[name]
+        ranked = {line.label: found[line.label] for line in lines if line.kind != "trivial" and line.label in found}
+        places = ranks(ranked, what.better) if what.better != "neither" and len(ranked) > 1 else {}
+        for line in lines:
+            if line.label not in found:
+                cells[line.label][name] = _plain(line, name, protocol)
+                continue
+            against = ""
+            if gray is not None and gray.label in found and line.kind != "trivial" and what.better != "neither":
+                against = verdict(found[line.label], found[gray.label], what.better)
+            cells[line.label][name] = Cell(found[line.label].interval, "", places.get(line.label, 0), against)
+    return Sheet(protocol, lines, columns, cells, bootstrap, estimates)
+
+
+def estimate(lines: Sequence[Line], name: str, bootstrap: Bootstrap) -> dict[str, Estimate]:
+    """{label: estimate} of a column, for the lines that have it."""
+    found = {}
+    for stream, line in enumerate(lines):
+        sources = DERIVED[name].sources if name in DERIVED else (name,)
+        tables = [line.table(source) for source in sources]
+        means = [bootstrap.mean(table, stream) for table in tables if table is not None]
+        if len(means) == len(sources):
+            found[line.label] = combine(DERIVED[name].function, *means) if name in DERIVED else means[0]
+    return found
+
+
+def _plain(line: Line, name: str, protocol: Protocol) -> Cell:
+    """A cell without rows: a number of the set, or the reason why there is none."""
+    found = [e.sets[name] for e in line.evaluations if name in e.sets]
+    values = [entry["value"] for entry in found if "value" in entry]
+    if values and len(values) == line.seeds:
+        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else found[0].get("deviation")
+        return Cell(None, plain=(float(np.mean(values)), deviation))
+    reason = found[0].get("reason", "") if found else protocol.unavailable.get(name, "")
+    return Cell(None, reason)
+
+
+def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequence[str]) -> list[str]:
+    present = list(dict.fromkeys(name for e in evaluations for name in e.per_image))
+    present += [name for name, d in DERIVED.items() if all(source in present for source in d.sources)]
+    present += list(dict.fromkeys(n for e in evaluations for n in e.sets if _is_number(n)))
+    known = present + [name for name in protocol.unavailable if name not in present]
+    if list(metrics) == ["all"]:
+        shown = [name for name in known if not name.startswith(("rank_", "spread2", "error2"))]
+        return sorted(shown, key=lambda n: next((i for i, head in enumerate(HEADLINE) if _is(n, head)), len(HEADLINE)))
+    chosen = []
+    for wanted in metrics or HEADLINE:
+        matches = [wanted] if wanted in known else [n for n in known if wanted == "lpips" and n.startswith("lpips")]
+        if wanted in ("fid", "kid"):
+            matches = [n for n in (known if metrics else present) if _is_number(n) and n.startswith(wanted)]
+        if not matches and metrics:
+            raise UserError(f"--metrics {wanted}: no such column{suggest(wanted, known)}")
+        chosen += matches
+    return chosen
+
+
+def _is(name: str, head: str) -> bool:
+    return name == head or (head in ("lpips", "kid", "fid") and name.startswith(head))
+
+
+def _is_number(name: str) -> bool:
+    return name.startswith(("fid(", "kid(", "kid_paired("))
+
+
+def _lines(evaluations: Sequence[Evaluation]) -> list[Line]:
+    groups: dict[str, list[Evaluation]] = {}
+    for e in evaluations:
+        groups.setdefault(str(e.record.get("group", e.record["name"])), []).append(e)
+    lines = []
+    for group in groups.values():
+        by_seed = {e.record.get("seed"): e for e in group}  # one of each seed
+        kind = str(group[0].record["kind"])
+        lines.append((kind, tuple(by_seed.values())))
+    words = labels([members[0].record for _, members in lines])
+    labeled = [Line(label, kind, members) for label, (kind, members) in zip(words, lines, strict=True)]
+
+    def order(line: Line) -> tuple[int, Any, Any]:
+        if line.kind == "trivial":
+            name = str(line.record["name"])
+            return 0, _TRIVIAL_ORDER.index(name) if name in _TRIVIAL_ORDER else 4, name
+        return 1, 0, line.label
+
+    return sorted(labeled, key=order)

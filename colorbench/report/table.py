@@ -1,0 +1,194 @@
+"""A sheet as text: Markdown, CSV, LaTeX, HTML; and the paired differences of two rows.
+
+Best bold, second italic, third bold italic; ties share a rank. Every row says whether it beats gray.
+"""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from colorbench.errors import UserError
+from colorbench.registry import suggest
+from colorbench.report.sheet import Cell, Line, Sheet
+from colorbench.report.statistics import verdict
+
+COSTS = {
+    "parameters": "parameters",
+    "images_seen": "images seen",
+    "seconds": "seconds",
+    "peak_memory_mb": "peak MB",
+    "evaluations": "passes",
+    "images_per_second": "images/s",
+}
+"""Cost columns: of training, and of coloring one picture (network passes, pictures per second while evaluating)."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A sheet as words: heads, rows of cells, and for each cell its rank (0: none). What all formats print."""
+
+    heads: list[str]
+    rows: list[list[str]]
+    ranks: list[list[int]]
+    trivial: list[bool]
+
+
+def grid(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> Grid:
+    """Model, metrics, verdict against gray, costs."""
+    spent = costs_of(sheet) if costs else []
+    heads = ["model", *(f"{c.title} {c.arrow}".strip() for c in sheet.columns.values()), "beats gray"]
+    heads += [COSTS[key] for key in spent]
+    rows, ranks = [], []
+    for line in sheet.lines:
+        cells = [(sheet.cells[line.label][name], what.digits) for name, what in sheet.columns.items()]
+        rows.append([
+            line.label, *(cell_text(cell, digits, intervals) for cell, digits in cells), sheet.beats_gray(line.label),
+            *(cost_text(line, key) for key in spent),
+        ])  # fmt: skip
+        ranks.append([0, *(cell.rank for cell, _ in cells), *(0 for _ in range(len(spent) + 1))])
+    return Grid(heads, rows, ranks, [line.kind == "trivial" for line in sheet.lines])
+
+
+def markdown(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str:
+    """A GitHub table with its caption and notes; trivial rows in parentheses."""
+    marks = {1: "**", 2: "*", 3: "***"}
+    g = grid(sheet, intervals=intervals, costs=costs)
+    lines = [g.heads]
+    for row, ranks, trivial in zip(g.rows, g.ranks, g.trivial, strict=True):
+        cells = [_marked(text, marks.get(rank, ""), marks.get(rank, "")) for text, rank in zip(row, ranks, strict=True)]
+        lines.append([f"({cells[0]})" if trivial else cells[0], *cells[1:]])
+    widths = [max(len(row[i]) for row in lines) for i in range(len(g.heads))]
+    text = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in lines]
+    text.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    return "\n".join([*text, "", sheet.caption, *sheet.notes]) + "\n"
+
+
+def latex(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str:
+    """A booktabs table: best bold, second italic, third bold italic."""
+    marks = {1: r"\textbf{", 2: r"\textit{", 3: r"\textbf{\textit{"}
+    g = grid(sheet, intervals=intervals, costs=costs)
+    body = []
+    for row, ranks in zip(g.rows, g.ranks, strict=True):
+        cells = []
+        for text, rank in zip(row, ranks, strict=True):
+            opening = marks.get(rank, "")
+            cells.append(_marked(_tex(text), opening, "}" * opening.count("{")))
+        body.append("  " + " & ".join(cells) + r" \\")
+    trivial = sum(g.trivial)
+    if 0 < trivial < len(body):
+        body.insert(trivial, r"  \midrule")
+    return "\n".join([
+        r"\begin{table}", r"  \centering", rf"  \caption{{{_tex(' '.join([sheet.caption, *sheet.notes]))}}}",
+        rf"  \begin{{tabular}}{{l{'r' * (len(g.heads) - 1)}}}", r"  \toprule",
+        "  " + " & ".join(_tex(head) for head in g.heads) + r" \\", r"  \midrule", *body, r"  \bottomrule",
+        r"  \end{tabular}", r"\end{table}", "",
+    ])  # fmt: skip
+
+
+def csv_text(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str:
+    """Numbers in full: for each metric mean, low, high, rank and the verdict against gray; then the costs."""
+    spent = costs_of(sheet) if costs else []
+    heads = ["protocol", "model", "kind", "seeds"]
+    for name in sheet.columns:
+        heads += [name, f"{name} low", f"{name} high", f"{name} rank", f"{name} vs gray"]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*heads, *spent])
+    for line in sheet.lines:
+        row: list[Any] = [sheet.protocol.id, line.label, line.kind, line.seeds]
+        for name in sheet.columns:
+            cell = sheet.cells[line.label][name]
+            if cell.interval is not None:
+                row += [cell.interval.mean, cell.interval.low, cell.interval.high, cell.rank or "", cell.gray]
+            elif cell.plain is not None:
+                row += [cell.plain[0], "", "", "", ""]
+            else:
+                row += [f"n/a ({cell.reason})" if cell.reason else "", "", "", "", ""]
+        writer.writerow([*row, *("" if (v := line.cost(key)) is None else v for key in spent)])
+    return out.getvalue()
+
+
+def html_text(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str:
+    """A bare <table> with classes rank1..rank3 and trivial, for pages of one's own; the report has a richer one."""
+
+    g = grid(sheet, intervals=intervals, costs=costs)
+    lines = ["<table>", f"<caption>{escape(' '.join([sheet.caption, *sheet.notes]))}</caption>"]
+    lines.append("<thead><tr>" + "".join(f'<th scope="col">{escape(head)}</th>' for head in g.heads) + "</tr></thead>")
+    marks = {1: ("<b>", "</b>"), 2: ("<i>", "</i>"), 3: ("<b><i>", "</i></b>")}
+    for row, ranks, trivial in zip(g.rows, g.ranks, g.trivial, strict=True):
+        cells = [f'<th scope="row">{escape(row[0])}</th>']
+        for text, rank in zip(row[1:], ranks[1:], strict=True):
+            cells.append(f"<td>{_marked(escape(text), *marks.get(rank, ('', '')))}</td>")
+        lines.append(f"<tr{' class=trivial' if trivial else ''}>{''.join(cells)}</tr>")
+    return "\n".join([*lines, "</table>", ""])
+
+
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
+    "Δ": r"$\Delta$", "–": "--", "±": r"$\pm$", "·": r"$\cdot$",
+}  # fmt: skip
+FORMATS: dict[str, Callable[..., str]] = {"md": markdown, "csv": csv_text, "tex": latex, "html": html_text}
+
+
+def difference(sheet: Sheet, one: str, other: str) -> str:
+    """Paired differences one - other of two rows, a Markdown table with a verdict for each metric."""
+    for label in (one, other):
+        if label not in sheet.cells:
+            raise UserError(f"--diff {label}: no such row{suggest(label, list(sheet.cells))}")
+
+    lines = [["metric", one, other, f"{one} - {other}", "verdict"]]
+    words = {"better": f"{one} is better", "worse": f"{other} is better", "tied": "tied"}
+    for name, what in sheet.columns.items():
+        found = sheet.estimates[name]
+        if one not in found or other not in found:
+            continue
+        gap = (found[one] - found[other]).interval
+        judged = verdict(found[one], found[other], what.better)
+        means = [f"{found[label].center:.{what.digits}f}" for label in (one, other)]
+        span = f"{gap.mean:+.{what.digits}f} [{gap.low:+.{what.digits}f}, {gap.high:+.{what.digits}f}]"
+        neither = "differs" if gap.excludes_zero else "tied"
+        spoken = neither if what.better == "neither" else words[judged]
+        lines.append([f"{what.title} {what.arrow}".strip(), *means, span, spoken])
+    text = ["| " + " | ".join(row) + " |" for row in lines]
+    text.insert(1, "|" + "---|" * len(lines[0]))
+    return "\n".join([*text, "", f"{sheet.caption} Differences are paired by picture.", *sheet.notes]) + "\n"
+
+
+def _marked(text: str, opening: str, closing: str) -> str:
+    mean, space, rest = text.partition(" ")
+    return f"{opening}{mean}{closing}{space}{rest}" if opening else text
+
+
+def _tex(text: str) -> str:
+    for plain, escaped in _TEX.items():
+        text = text.replace(plain, escaped)
+    return text
+
+
+def cell_text(cell: Cell, digits: int, intervals: bool) -> str:
+    """``10.06 [9.80, 10.31]``, ``0.012 ± 0.001``, or n/a (the reason stands in the notes)."""
+    if cell.plain is not None:
+        value, deviation = cell.plain
+        return f"{value:.{digits}f}" + (f" ± {deviation:.{digits}f}" if intervals and deviation else "")
+    if cell.interval is None:
+        return "n/a" if cell.reason else "–"
+    mean, low, high = (f"{v:.{digits}f}" for v in (cell.interval.mean, cell.interval.low, cell.interval.high))
+    return f"{mean} [{low}, {high}]" if intervals else mean
+
+
+def costs_of(sheet: Sheet) -> list[str]:
+    """The cost columns that any model has."""
+    return [key for key in COSTS if any(line.cost(key) for line in sheet.lines if line.kind == "model")]
+
+
+def cost_text(line: Line, key: str) -> str:
+    """31.0M, 12,000, 95 ..."""
+    value = line.cost(key) if line.kind == "model" else None
+    if value is None:
+        return ""
+    if key == "parameters":
+        return f"{value / 1e6:.2f}M" if value >= 1e5 else f"{value:,.0f}"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

@@ -1,0 +1,216 @@
+"""Configuration: Hydra composes, the registry builds, and a run is named by what it computes.
+
+:func:`compose` turns command-line overrides into one plain, resolved dictionary and turns every mistake (an unknown
+group, a misspelt key, a wrong type) into one line. :func:`identity` is the part of it that changes the science; its
+hash names the run's folder, so that the same command resumes or skips instead of computing twice.
+"""
+
+import difflib
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from colorbench.errors import UserError
+
+COMPONENT_GROUPS = ("loss", "adversary", "perceptual", "sampler")
+"""Groups that a model uses only if its yaml refers to them as ``${group}``."""
+
+NOT_SCIENCE = (
+    "output", "study", "device", "logger", "force", "evaluate", "plugins",
+    "data.root", "data.source", "data.cache", "data.workers",
+    "data.threads", "data.resident_share", "data.file", "data.dataset", "data.shards",
+    "engine.checkpoint_seconds", "engine.log_every", "monitor.previews", "metrics", "protocol",
+)  # fmt: skip
+"""Keys that do not change what a run computes. The data's pictures enter the hash by their fingerprint instead."""
+
+
+_PLUGINS = ("joblib", "submitit_local", "submitit_slurm", "optuna")
+
+
+def conf_dir() -> Path:
+    """The folder of yaml files: the copy inside an installed package, else the checkout's."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def options(group: str) -> list[str]:
+    """The choices of a config group."""
+    return sorted(p.stem for p in (conf_dir() / group).glob("*.yaml"))
+
+
+def normalize(argv: Sequence[str]) -> list[str]:
+    """``+experiment=x`` is ``experiment=x``; people type both."""
+    return [re.sub(r"^\++(experiment=)", r"\1", word) for word in argv]
+
+
+def compose(overrides: Sequence[str], extra_dirs: Sequence[str] = ()) -> dict[str, Any]:
+    """The resolved configuration of one run.
+
+    overrides: as typed (``model=unet``, ``data.size=64``). extra_dirs: folders of people's own yaml.
+    Raises UserError: unknown option or key (with the close matches), bad syntax, a value left out.
+    """
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf.errors import OmegaConfBaseException
+
+    overrides = normalize(overrides)
+    search = (
+        [f"hydra.searchpath=[{','.join('file://' + str(Path(d).resolve()) for d in extra_dirs)}]"] if extra_dirs else []
+    )
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+            return resolve(hydra.compose("config", overrides=[*overrides, *search]), overrides)
+    except (hydra.errors.HydraException, OmegaConfBaseException) as error:
+        raise UserError(_explain(error, overrides)) from error
+
+
+def choices(overrides: Sequence[str]) -> dict[str, str]:
+    """{config group: option} of what :func:`compose` composes; groups without an option are left out."""
+    import hydra
+
+    with hydra.initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        tree = hydra.compose("config", overrides=normalize(overrides), return_hydra_config=True)
+    chosen = tree.hydra.runtime.choices
+    return {group: name for group, name in chosen.items() if name and not group.startswith("hydra/")}
+
+
+def resolve(tree: Any, overrides: Sequence[str]) -> dict[str, Any]:
+    """What Hydra composed, as a plain dictionary; UserError for a value left out or a component that nobody uses."""
+    from omegaconf import OmegaConf
+
+    missing = sorted(OmegaConf.missing_keys(tree))
+    if missing:
+        raise UserError(f"{missing[0]}: a value is needed; add {missing[0]}=... to the command")
+    unused = _unused_component(tree, overrides)
+    if unused:
+        raise UserError(unused)
+    return OmegaConf.to_container(tree, resolve=True)  # type: ignore[return-value]
+
+
+def identity(config: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
+    """What the run computes: the configuration without :data:`NOT_SCIENCE`, and the pictures it learns from."""
+    science = json.loads(json.dumps(config))
+    for key in NOT_SCIENCE:
+        *parents, leaf = key.split(".")
+        node = science
+        for parent in parents:
+            node = node.get(parent) or {}
+        node.pop(leaf, None)
+    if science["init_from"]:
+        science["init_from"] = Path(science["init_from"]).name
+    return {**science, "pictures": fingerprint}
+
+
+def digest(identity: Mapping[str, Any]) -> str:
+    """10 hexadecimal digits that name a run."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """('budget.images', 12000) and so on."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def checked_settings(
+    *,
+    seed: int,
+    batch_size: int,
+    budget: dict[str, float | int | None],
+    device: str,
+    precision: str,
+    compile: bool,
+    deterministic: bool,
+    init_from: str | None,
+    force: bool,
+    evaluate: bool,
+    plugins: list[str],
+    output: str,
+    study: str | None,
+) -> None:
+    """The types of the top-level keys (the signature is the schema); raises UserError for values out of range."""
+    if batch_size < 1:
+        raise UserError(f"batch_size: expected 1 or more, got {batch_size}")
+    if budget["images"] is None and budget["seconds"] is None:
+        raise UserError("budget: both images and seconds are null; the run would never end; set one")
+    for key, value in budget.items():
+        if value is not None and value <= 0:
+            raise UserError(f"budget.{key}: expected more than 0, got {value}")
+    if precision not in ("auto", "fp32", "bf16", "fp16"):
+        raise UserError(f"precision: expected auto, fp32, bf16 or fp16, got {precision!r}")
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise UserError when a top-level key has a wrong type or an impossible value."""
+    from colorbench.registry import checked
+
+    keys = inspect.signature(checked_settings).parameters
+    checked_settings(**checked(checked_settings, "colorbench", "config", {k: config[k] for k in keys}))
+
+
+def _unused_component(tree: Any, overrides: Sequence[str]) -> str | None:
+    from omegaconf import OmegaConf
+
+    model = OmegaConf.to_yaml(tree.model, resolve=False)
+    for word in overrides:
+        key = re.split(r"[=.@]", word.lstrip("+~"), maxsplit=1)[0]
+        if key in COMPONENT_GROUPS and f"${{{key}" not in model and not word.endswith("=none"):
+            return f"{word}: this model has no {key}; its yaml in conf/model does not refer to ${{{key}}}"
+    return None
+
+
+def _explain(error: Exception, overrides: Sequence[str]) -> str:
+    """One line for what Hydra says in many."""
+    from colorbench.registry import suggest
+
+    text = str(error)
+    plugin = re.search(rf"Could not (?:find|load) '(hydra/\w+)/({'|'.join(_PLUGINS)})'", text)
+    if plugin:
+        return f"{plugin[1]}={plugin[2]}: not installed; pip install 'colorbench[sweeps]'"
+    missing = re.search(r"Could not find '([\w/@.]+)/([^']+)'", text) or re.search(
+        r"In '[^']*': Could not find '([^'/]+)/([^']+)'", text
+    )
+    if missing:
+        group, option = missing[1], missing[2]
+        return f"unknown {group} {option!r}{suggest(option, options(group))}"
+    mandatory = re.search(r"Missing mandatory value: (\S+)", text)
+    if mandatory:
+        return f"{mandatory[1]}: a value is needed; add {mandatory[1]}=... to the command"
+    group = re.search(r"Could not override '([^']+)'", text)
+    key = group[1] if group else None
+    struct = re.search(r"Key '([^']+)' is not in struct\s+full_key: (\S+)", text)
+    if struct:
+        key = struct[2]
+    if key:
+        return f"unknown key {key!r}{_close_keys(key)}"
+    first = " ".join(line.strip() for line in text.splitlines() if line.strip())
+    return f"{first[:300]} (in: {' '.join(overrides)})" if overrides else first[:300]
+
+
+def _close_keys(key: str) -> str:
+    import hydra
+    from omegaconf import OmegaConf
+
+    with hydra.initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        known = [k for k, _ in flatten(OmegaConf.to_container(hydra.compose("config"), resolve=False))]  # type: ignore[arg-type]
+    leaf = key.split(".")[-1]
+    close = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+    close += [
+        k for k in known if difflib.SequenceMatcher(None, k.split(".")[-1], leaf).ratio() > 0.8 and k not in close
+    ]
+    known_groups = [p.name for p in conf_dir().iterdir() if p.is_dir()]
+    close += [g for g in difflib.get_close_matches(key, known_groups, n=2, cutoff=0.7) if g not in close]
+    return (
+        f"; did you mean {' or '.join(repr(c) for c in close[:4])}?"
+        if close
+        else "; `python -m colorbench --cfg job` shows every key"
+    )

@@ -1,0 +1,79 @@
+"""A run on disk: what was asked, how it went, and the model it made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from colorbench.backbones import checkpoint_follows
+from colorbench.data.dataset import DataSet, open_data
+from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
+from colorbench.errors import UserError
+from colorbench.family import Family
+from colorbench.registry import build, load_plugins
+from colorbench.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, opened for reading."""
+
+    path: Path
+    config: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The model's name: what a row of a table is called."""
+        return self.config["run"]["model"]
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """state, images_seen, seconds, parameters, peak_memory_mb ..."""
+        return RunFolder(self.path).status
+
+    @property
+    def result(self) -> str:
+        """The checkpoint that the run stands by: ``best`` if it stops early (engine.patience), else ``last``."""
+        return "last" if self.config["engine"]["patience"] is None else "best"
+
+    def checkpoint(self, which: str | None = None) -> Path:
+        """The folder of ``last``, ``best`` or a kept checkpoint; None: :attr:`result`. UserError if it is not there."""
+        found = Checkpoints(self.path / "checkpoints").find(which or self.result)
+        if found is None:
+            raise UserError(f"{self.path}: no checkpoint {which or self.result!r}; has the run trained?")
+        return found
+
+    def family(self, device: torch.device, checkpoint: str | None = None) -> Family:
+        """The model with its averaged weights, in eval mode. Raises UserError when there is no such checkpoint."""
+        found = self.checkpoint(checkpoint)
+        load_plugins(self.config["plugins"])
+        with checkpoint_follows():  # pretrained files need not be there: their weights are in the checkpoint
+            family = build("family", self.config["model"], "model")
+        load_into(family, load_weights(found / "ema.safetensors"), str(found))
+        return family.to(device).eval()
+
+    def data(self) -> DataSet:
+        """The pictures that it learned from."""
+
+        return open_data(self.config["data"])
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder; UserError when it is none."""
+    path = Path(path)
+    file = path / "config.yaml"
+    if not file.is_file():
+        raise UserError(f"{path}: not a run folder (no config.yaml); runs are in <output>/<study>/<model>-<hash>")
+    config = yaml.safe_load(file.read_text())
+    if not isinstance(config, dict) or "model" not in config:
+        raise UserError(f"{file}: not the configuration of a run")
+    return Run(path, config)
+
+
+def find_runs(roots: list[str | Path]) -> list[Run]:
+    """All runs below some folders, sorted by path."""
+    files = {f for root in roots for f in Path(root).rglob("config.yaml") if (f.parent / "status.json").exists()}
+    return [open_run(file.parent) for file in sorted(files)]

@@ -1,0 +1,325 @@
+"""Train one run: open the data, name the folder, build the family, fit, evaluate. The recipe of `python -m colorbench`.
+
+The same configuration finds the same folder: finished runs are skipped, cut ones go on where they stopped.
+"""
+
+import errno
+import gc
+import json
+import os
+import shutil
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from colorbench.data.dataset import DataSet, open_data
+from colorbench.engine.budget import Budget
+from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
+from colorbench.engine.engine import Engine, Interrupted, Outcome, Settings
+from colorbench.engine.precision import choose_device, choose_precision
+from colorbench.engine.progress import Progress
+from colorbench.engine.ranks import Ranks
+from colorbench.errors import UserError
+from colorbench.evaluation.rows import Evaluation
+from colorbench.evaluation.runs import evaluate_run
+from colorbench.family import Family
+from colorbench.registry import build, checked, load_plugins
+from colorbench.report.gallery import draw_columns
+from colorbench.report.preview import write_preview
+from colorbench.report.sheet import by_protocol, gather, sheet
+from colorbench.report.table import markdown
+from colorbench.runs import config as configuration
+from colorbench.runs.claim import claim
+from colorbench.runs.curves import draw_curves
+from colorbench.runs.environment import describe
+from colorbench.runs.folder import RunFolder
+from colorbench.runs.record import Journal, Logger, read_jsonl
+from colorbench.runs.run import open_run
+from colorbench.training.monitor import Monitor
+
+
+@dataclass(frozen=True)
+class Result:
+    """path: the run folder. skipped: it was finished before. best: the monitor's best value, for sweepers."""
+
+    path: Path
+    skipped: bool
+    best: float | None
+
+
+def train(
+    config: Mapping[str, Any], *, model: str, experiment: str, overrides: Sequence[str] = (),
+    choices: Mapping[str, str] = MappingProxyType({}),
+) -> Result:  # fmt: skip
+    """Run what ``config`` (resolved) asks for. Raises UserError, Interrupted; a failure is noted in the folder too.
+
+    choices: {config group: option} that ``config`` was composed of; they name the row where models alone do not.
+    """
+    configuration.check(config)
+    load_plugins(config["plugins"])
+    ranks = Ranks.join()
+    with claim(torch.cuda.device_count() if config["device"] == "auto" and ranks.count == 1 else 0) as free:
+        device = choose_device(config["device"], ranks.local if ranks.count > 1 else free)
+        return _train(config, model, experiment, overrides, choices, ranks, device)
+
+
+def _train(
+    config: Mapping[str, Any], model: str, experiment: str, overrides: Sequence[str], choices: Mapping[str, str],
+    ranks: Ranks, device: torch.device,
+) -> Result:  # fmt: skip
+    precision = choose_precision(config["precision"], device)
+    data = open_data(config["data"])
+    identity = configuration.identity({**config, "run": {"model": model}}, data.fingerprint)
+    name = f"{model}-{configuration.digest(identity)}"
+    folder = RunFolder(Path(config["output"]) / (config["study"] or experiment) / name)
+    if not ranks.first:  # the first rank owns the disk
+        if ranks.broadcast(None):
+            return Result(folder.path, True, None)
+        return _fit(config, model, folder, data, ranks, device, precision)
+    with folder:
+        if config["force"]:
+            _empty(folder.path)
+        _same_run(folder, identity)
+        finished = folder.status.get("state") == "finished"
+        ranks.broadcast(finished)
+        if finished:
+            print(f"{folder.path}: finished before, skipped (force=true runs it again)")
+            if config["evaluate"]:  # another protocol may be asked for; the same one is read from disk
+                _evaluate(folder, config, device)
+            return Result(folder.path, True, folder.status.get("best"))
+        folder.write_json("identity.json", identity)
+        run = {"model": model, "experiment": experiment, "name": name, "choices": dict(choices)}
+        folder.write_yaml("config.yaml", {**config, "run": run})
+        folder.write_text("overrides.txt", "".join(f"{word}\n" for word in overrides))
+        folder.write_json("env.json", describe(device, precision))
+        folder.set_status("running", error=None, pid=os.getpid())
+        try:
+            return _fit(config, model, folder, data, ranks, device, precision)
+        except Interrupted as stop:
+            folder.set_status("interrupted", error=str(stop))
+            raise
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise UserError(f"{folder.path}: the disk is full; free space and run again, it goes on") from error
+            raise
+        except Exception as error:
+            folder.write_text("traceback.txt", traceback.format_exc())
+            folder.set_status("failed", error=f"{type(error).__name__}: {error}")
+            raise
+
+
+def _fit(
+    config: Mapping[str, Any],
+    model: str,
+    folder: RunFolder,
+    data: DataSet,
+    ranks: Ranks,
+    device: torch.device,
+    precision: str,
+) -> Result:
+    progress = Progress(model, quiet=not ranks.first)
+    with _clean_state(config["deterministic"]):
+        family = _family(config, device)
+        checkpoints = Checkpoints(folder.path / "checkpoints")
+        resumed = checkpoints.find() is not None
+        if not resumed:
+            if config["init_from"]:
+                _warm_start(family, config["init_from"])
+            if type(family).prepare is not Family.prepare:
+                progress.note(f"{model}: one pass over {len(data.train):,} training pictures before the first step")
+            with torch.no_grad():
+                family.prepare(data.train.batches(config["batch_size"], device))
+        loggers = _loggers(config, folder, model) if ranks.first else []
+        journal = Journal(folder.path, loggers, _images(checkpoints)) if ranks.first else _Silence()
+        budget = Budget(**checked(Budget, "the budget", "budget", config["budget"]))
+        engine = Engine(
+            family=family,
+            batches=lambda start: data.train_batches(
+                batch_size=config["batch_size"], seed=config["seed"], start=start, device=device,
+                rank=ranks.index, world=ranks.count,
+            ),
+            optim=config["optim"], phases=config["phases"]["phases"], budget=budget,
+            settings=Settings(**checked(Settings, "the engine", "engine", config["engine"])),
+            batch_size=config["batch_size"], seed=config["seed"], device=device, precision=precision,
+            folder=folder.path, record=_Curves(journal, folder.path, model),
+            monitor=_monitor(config, data, folder, journal, progress, device),
+            progress=progress, ranks=ranks,
+        )  # fmt: skip
+        if resumed:
+            engine.resume()
+            progress.note(f"{model}: resumed at {engine.clock.images:,} images ({folder.path})")
+        if config["compile"]:
+            for network in family.trainable().values():
+                network.compile()
+        try:
+            outcome = engine.fit()
+        finally:
+            progress.close()
+        facts = _facts(family, outcome, config, device, precision)
+        if ranks.first:
+            folder.set_status("trained", **facts)
+            rows = None
+            if config["evaluate"]:
+                done = _evaluate(folder, config, device)
+                journal.log(outcome.clock.images, {f"test/{k}": float(v.mean()) for k, v in done.per_image.items()})
+                journal.picture(outcome.clock.images, "test/picture", folder.path / "picture.png")
+                rows = done.folder and done.folder / "rows.csv"
+            folder.set_status("finished")
+            result = open_run(folder.path).checkpoint()
+            for logger in loggers:
+                logger.finish(folder.status, rows, result)
+        ranks.leave()
+        return Result(folder.path, False, outcome.best)
+
+
+def _same_run(folder: RunFolder, identity: Mapping[str, Any]) -> None:
+    """The folder's name says what it holds; refuse to resume when its own record says otherwise."""
+    file = folder.path / "identity.json"
+    if not file.exists():
+        return
+    before = dict(configuration.flatten(json.loads(file.read_text())))
+    now = dict(configuration.flatten(json.loads(json.dumps(identity))))
+    for key in sorted({*before, *now}):
+        if before.get(key) != now.get(key):
+            raise UserError(
+                f"{file}: this folder holds a run with {key}={before.get(key)!r}, not {now.get(key)!r}; "
+                "move the folder away, or run with force=true"
+            )
+
+
+def _family(config: Mapping[str, Any], device: torch.device) -> Family:
+    torch.manual_seed(config["seed"])
+    return build("family", config["model"], "model").to(device)
+
+
+def _warm_start(family: Family, source: str) -> None:
+    weights = load_weights(open_run(source).checkpoint() / "ema.safetensors")
+    load_into(family, weights, f"init_from={source}")
+
+
+def _monitor(
+    config: Mapping[str, Any], data: DataSet, folder: RunFolder, journal: Any, progress: Progress, device: torch.device
+) -> Monitor:
+    options = config["monitor"]
+    return Monitor(
+        pictures=data.val.take(options["images"]), batch_size=config["batch_size"], device=device, seed=config["seed"],
+        best=options["best"], alarms=options["alarms"], alarms_from=options["alarms_from"],
+        previews=options["previews"], folder=folder.path / "previews", draw=draw_columns,
+        warn=progress.note, show=journal.picture,
+    )  # fmt: skip
+
+
+def _loggers(config: Mapping[str, Any], folder: RunFolder, model: str) -> list[Logger]:
+    loggers = [build("logger", options, f"logger.{name}") for name, options in config["logger"].items()]
+    for logger in loggers:
+        logger.start(
+            name=folder.path.name, model=model, group=folder.path.parent.name, folder=folder.path, config=config
+        )
+    return loggers
+
+
+def _evaluate(folder: RunFolder, config: Mapping[str, Any], device: torch.device) -> Evaluation:
+    """Judge the run on the test split, print its rows between the trivial ones, and draw gray | truth | model."""
+    output = Path(config["output"])
+    done = evaluate_run(
+        folder.path, device=device, output=output, batch_size=config["batch_size"], precision=config["precision"],
+        overrides={key: config[key] for key in ("metrics", "protocol")},
+    )  # fmt: skip
+    baselines = output / "baselines" / done.protocol.id
+    trivial = [Evaluation.read(baselines / name) for name in ("gray", "truth")]
+    picture = write_preview(
+        [*trivial, done], folder.path / "picture.png", samples=2 if done.record["stochastic"] else 1
+    )
+    print(markdown(sheet(by_protocol(gather([folder.path]))[0])))
+    print(f"rows: {done.folder}\ncurves: {folder.path / 'curves.png'}\npicture: {picture}")
+    return done
+
+
+def _facts(
+    family: Family, outcome: Outcome, config: Mapping[str, Any], device: torch.device, precision: str
+) -> dict[str, Any]:
+    import resource
+
+    peak = (
+        torch.cuda.max_memory_allocated(device) / 2**20
+        if device.type == "cuda"
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    )
+    return {
+        "images_seen": outcome.clock.images, "seconds": outcome.clock.seconds, "ended_by": outcome.reason,
+        "best": outcome.best, "waiting_seconds": outcome.waiting, "peak_memory_mb": peak,
+        "parameters": sum(p.numel() for p in family.parameters()),
+        "evaluations": family.evaluations, "stochastic": family.stochastic,
+        "device": str(device), "precision": precision, "budget": dict(config["budget"]),
+    }  # fmt: skip
+
+
+class _Curves:
+    """A record that also redraws the run's curves, at most every 20 seconds."""
+
+    def __init__(self, journal: Any, folder: Path, title: str):
+        self.journal, self.folder, self.title, self.drawn = journal, folder, title, 0.0
+
+    def log(self, images: int, values: Mapping[str, float]) -> None:
+        self.journal.log(images, values)
+        if any(key.startswith("val/") for key in values) or time.monotonic() - self.drawn > 20:
+            self.drawn = time.monotonic()
+            draw_curves(read_jsonl(self.folder / "metrics.jsonl"), self.folder / "curves.png", self.title)
+
+
+class _Silence:
+    """The record of the ranks that do not write."""
+
+    def log(self, images: int, values: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def picture(self, images: int, key: str, file: Path) -> None:
+        """Nothing."""
+
+
+def _images(checkpoints: Checkpoints) -> int:
+    found = checkpoints.find()
+    return checkpoints.load_state(found)["images"] if found else 0
+
+
+def _empty(folder: Path) -> None:
+    """force=true: start from nothing (the lock stays ours)."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
+
+
+@contextmanager
+def _clean_state(deterministic: bool) -> Iterator[None]:
+    """Nothing of one run may reach the next one of the same process: flags, caches, device memory, compiled code."""
+    flags = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.benchmark,
+        torch.get_float32_matmul_precision(),
+    )
+    torch.backends.cudnn.benchmark = not deterministic
+    torch.set_float32_matmul_precision("highest" if deterministic else "high")
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(flags[0])
+        torch.backends.cudnn.benchmark = flags[1]
+        torch.set_float32_matmul_precision(flags[2])
+        torch._dynamo.reset()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

@@ -1,0 +1,157 @@
+"""The page, in a real browser: upload, color, choose, download; and what it refuses."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from colorbench import color
+from colorbench.commands.demo import main
+from colorbench.errors import UserError
+from colorbench.inference import demo
+from colorbench.inference.colorizer import Colorizer
+from colorbench.inference.demo import colorize, full_size, open_models
+
+from .browser import PROGRAM, Browser
+from .conftest import levels
+
+needs_browser = pytest.mark.skipif(not PROGRAM or not find_spec("gradio"), reason="needs Chromium and Gradio")
+
+
+@pytest.fixture
+def scan(tmp_path) -> Path:
+    """16 bits, larger than the screen."""
+    file = tmp_path / "scan.png"
+    Image.fromarray(levels(300, 430).astype(np.uint16) * 257).save(file)
+    return file
+
+
+def _sitting(scan, models, names=("regression", "vae"), **options):
+    chosen = {name: Colorizer.from_pretrained(models(name), device="cpu") for name in names}
+    return colorize(scan, chosen, **{"samples": 2, "seed": 3, "strength": 1.0, "max_pixels": 10**7, **options})
+
+
+def test_models_stand_side_by_side_and_only_those_that_draw_draw(scan, models, monkeypatch):
+    monkeypatch.setattr(demo, "SCREEN", 200)
+    sitting, failed = _sitting(scan, models)
+    assert [c.label for c in sitting.colorings] == ["regression", "vae, draw 1", "vae, draw 2"]
+    assert not failed
+    assert all(c.shown.size == sitting.gray.size == (200, 140) for c in sitting.colorings)
+    assert np.ptp(np.asarray(sitting.gray), axis=2).max() == 0
+    assert len({c.shown.tobytes() for c in sitting.colorings}) == 3
+
+
+def test_the_download_is_what_colorize_makes_of_the_photograph(scan, models, tmp_path):
+    sitting, _ = _sitting(scan, models)
+    file = full_size(sitting, 2, tmp_path, 10**7)
+    assert file.name == "scan-vae-draw-2.png"
+    assert file.read_bytes()[24:26] == bytes([16, 2])  # 16 bits, RGB
+    from colorbench.inference.photo import read_photo
+
+    model = Colorizer.from_pretrained(models("vae"), device="cpu")
+    same = model.paint(read_photo(scan), seed=3, draw=1)
+    assert np.array_equal(np.asarray(Image.open(file)), (same >> 8).astype(np.uint8))
+
+
+def test_limits_hold_before_a_pixel_is_decoded(scan, models):
+    for wrong in ({"max_pixels": 10**5}, {"samples": 9}, {"strength": 0.0}, {"samples": 0}):
+        with pytest.raises(UserError):
+            _sitting(scan, models, **wrong)
+
+
+def test_models_of_one_name_are_numbered_and_an_empty_folder_is_named(models, tmp_path):
+    assert list(open_models([str(models("vae"))] * 2, "cpu")) == ["vae", "vae (2)"]
+    with pytest.raises(UserError, match="no trained run"):
+        main([str(tmp_path)])
+
+
+@pytest.fixture(scope="module")
+def site(models, tmp_path_factory):
+    """Address of a page that shows two models, and where it keeps its files."""
+    folder = tmp_path_factory.mktemp("site")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [str(models("regression")), str(models("vae")), "--port", str(port), "--max-megapixels", "2"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "colorbench", "demo", *words, "--device", "cpu", "--max-megabytes", "3"],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)},
+    )  # fmt: skip
+    try:
+        assert f"http://127.0.0.1:{port}" in server.stdout.readline()
+        yield f"http://127.0.0.1:{port}", folder
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+@pytest.fixture
+def browser(site, tmp_path):
+    page = Browser(tmp_path)
+    try:
+        page.open(site[0])
+        page.until("!!document.querySelector('#photograph input[type=file]')")
+        yield page
+    finally:
+        page.close()
+
+
+@needs_browser
+def test_a_photograph_is_uploaded_colored_and_downloaded_and_nothing_leaves_the_machine(site, browser, scan, tmp_path):
+    browser.upload("#photograph input[type=file]", scan)
+    browser.until("document.body.innerText.includes('scan')")
+    browser.until("!document.querySelector('#color').disabled")
+    time.sleep(1)  # the upload
+    browser.value("document.querySelector('#color').click()")
+    ready = "document.querySelector('#download').innerText.includes('{}, full size')"
+    browser.until(ready.format("regression"))
+    assert browser.value("document.querySelectorAll('#slider img').length") == 2
+    assert browser.value("document.querySelectorAll('#tiles img').length") == 2
+    browser.value("document.querySelectorAll('#tiles button img')[1].click()")
+    browser.until(ready.format("vae"))
+    browser.value("document.querySelector('#download').click()")
+    file = tmp_path / "downloads" / "scan-vae.png"
+    browser.until(file.is_file, 30)
+    with Image.open(file) as back:
+        rgb = np.asarray(back.convert("RGB"))
+    assert rgb.shape == (300, 430, 3)
+    L = color.encode_bytes(torch.from_numpy(rgb.transpose(2, 0, 1).copy())[None])[0]
+    gray = torch.from_numpy(np.repeat(levels(300, 430)[None], 3, axis=0))[None]
+    assert (L - color.encode_bytes(gray)[0]).abs().max() * color.L_HALF < 1.0
+    assert np.ptp(rgb.astype(int), axis=2).mean() > 3
+    outside = [a for a in browser.asked if not a.startswith((site[0], "data:", "blob:"))]
+    assert not outside
+    assert not browser.said
+    assert list(site[1].iterdir())
+
+
+@needs_browser
+def test_too_many_pixels_are_refused_in_words(browser, tmp_path):
+    Image.fromarray(np.zeros((2000, 2000), np.uint8)).save(tmp_path / "large.png")
+    browser.upload("#photograph input[type=file]", tmp_path / "large.png")
+    browser.until("document.body.innerText.includes('large')")
+    time.sleep(1)
+    browser.value("document.querySelector('#color').click()")
+    browser.until("document.body.innerText.includes('too large: 2000 x 2000')", 30)
+
+
+@needs_browser
+def test_too_many_bytes_are_not_stored(site, browser, tmp_path):
+    (tmp_path / "heavy.png").write_bytes(bytes(5_000_000))
+    browser.upload("#photograph input[type=file]", tmp_path / "heavy.png")
+    time.sleep(4)
+    assert not [p for p in site[1].rglob("heavy*") if p.stat().st_size > 3_100_000]
+
+
+def test_the_page_needs_gradio_and_says_so(models, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(UserError, match=r"colorbench\[demo\]"):
+        main([str(models("vae")), "--device", "cpu"])

@@ -1,0 +1,140 @@
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from colorbench.commands.table import main
+from colorbench.errors import UserError
+from colorbench.evaluation.baselines import evaluate_baselines
+from colorbench.report.sheet import sheets
+from colorbench.report.table import FORMATS, difference, markdown
+
+
+@pytest.fixture(scope="module")
+def outputs(judge, make_plan, data, cpu, tmp_path_factory) -> Path:
+    """Three models of two or one seeds, a sampler, and the trivial rows."""
+    output = tmp_path_factory.mktemp("outputs")
+    evaluate_baselines(data, make_plan(), output=output, device=cpu)
+    for seed in (0, 1):
+        judge(output, "good", 0.8, seed=seed)
+        judge(output, "poor", 0.3, seed=seed)
+    judge(output, "twin", 0.8, seed=2)
+    judge(output, "sampler", 0.7, spread=0.05, draws=4)
+    return output
+
+
+def test_seeds_of_one_model_are_one_row_and_trivial_rows_come_by_themselves(outputs: Path) -> None:
+    (sheet,) = sheets([outputs / "default"])  # the baselines lie beside
+    labels = [line.label for line in sheet.lines]
+    assert labels == ["gray", "mean", "luma_mean", "nearest", "truth", "good", "poor", "sampler", "twin"]
+    assert {line.label: line.seeds for line in sheet.lines}["good"] == 2
+
+
+def test_cells_know_rank_verdict_and_interval(outputs: Path) -> None:
+    (sheet,) = sheets([outputs])
+    cells = {label: row["ciede2000"] for label, row in sheet.cells.items()}
+    assert cells["good"].rank < cells["poor"].rank
+    assert cells["good"].gray == "better"
+    assert cells["gray"].rank == cells["truth"].rank == 0
+    low, high = cells["twin"].interval.low, cells["twin"].interval.high
+    assert low < cells["twin"].interval.mean < high
+    assert "yes: CIEDE2000" in sheet.beats_gray("good")
+
+
+def test_the_best_is_bold_and_the_caption_names_n_protocol_and_seeds(outputs: Path) -> None:
+    (sheet,) = sheets([outputs])
+    text = markdown(sheet)
+    best = next(line for line, cell in sheet.cells.items() if cell["psnr"].rank == 1)
+    assert f"**{sheet.cells[best]['psnr'].interval.mean:.2f}** [" in text
+    assert f"Protocol {sheet.protocol.id} (test): n = 24 test pictures at 32 px, 4 draws" in text
+    assert "1 to 2 training seeds" in text
+
+
+def test_what_cannot_be_computed_says_why(outputs: Path) -> None:
+    (sheet,) = sheets([outputs], metrics=["ms_ssim", "psnr"])
+    text = markdown(sheet)
+    assert "| n/a" in text
+    assert "MS-SSIM: n/a (MS-SSIM's five scales need 161 px, pictures have 32)." in text
+
+
+def test_unequal_budgets_are_flagged(outputs: Path, judge, tmp_path: Path) -> None:
+    assert not any("Unequal" in note for note in sheets([outputs])[0].notes)
+    judge(tmp_path, "long", 0.8, images_seen=9000)
+    judge(tmp_path, "short", 0.8)
+    assert any(
+        note.startswith("Unequal budgets (images seen): long 9,000, short 5,000")
+        for note in sheets([tmp_path])[0].notes
+    )
+
+
+def test_unlike_protocols_never_share_a_table(outputs: Path, make_plan, cpu, tmp_path: Path) -> None:
+    from colorbench.evaluation.judge import evaluate_family
+    from colorbench.families.gray import Gray
+
+    made = make_plan(draws=2)
+    record = {"name": "other", "group": "o", "seed": 0}
+    evaluate_family(Gray(), made, folder=tmp_path / "r/eval" / made.protocol.id, record=record, device=cpu)
+    found = sheets([outputs, tmp_path])
+    assert len(found) == 2
+    assert "other" not in found[0].cells
+    assert found[1].protocol.id == made.protocol.id
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_every_format_holds_every_row(outputs: Path, form: str) -> None:
+    (sheet,) = sheets([outputs], metrics=["all"])
+    text = FORMATS[form](sheet)
+    for label in sheet.cells:
+        assert (label.replace("_", r"\_") if form == "tex" else label) in text
+
+
+def test_csv_is_numbers_in_full(outputs: Path) -> None:
+    (sheet,) = sheets([outputs])
+    rows = {row["model"]: row for row in csv.DictReader(io.StringIO(FORMATS["csv"](sheet)))}
+    cell = sheet.cells["good"]["psnr"]
+    assert float(rows["good"]["psnr"]) == cell.interval.mean
+    assert float(rows["good"]["psnr low"]) == cell.interval.low
+    assert rows["good"]["seeds"] == "2"
+
+
+def test_latex_is_a_booktabs_table_with_balanced_braces(outputs: Path) -> None:
+    text = FORMATS["tex"](sheets([outputs])[0])
+    assert text.count("{") == text.count("}")
+    assert text.count(r"\midrule") == 2
+    assert r"\textbf{" in text
+    assert "_mean" not in text.replace(r"\_mean", "")
+
+
+def test_diff_is_paired_and_antisymmetric(outputs: Path, capsys) -> None:
+    (sheet,) = sheets([outputs], metrics=["ciede2000"])
+    text = difference(sheet, "good", "poor")
+    assert "good is better" in text
+    assert "good is better" in difference(sheet, "poor", "good")
+    assert "tied" in difference(sheet, "good", "good")
+    with pytest.raises(UserError, match="did you mean 'good'"):
+        difference(sheet, "godo", "poor")
+    main([str(outputs), "--diff", "good", "poor"])
+    assert "| CIEDE2000 ↓ |" in capsys.readouterr().out
+
+
+def test_delta_colorfulness_of_means_is_derived_from_the_rows(outputs: Path) -> None:
+    (sheet,) = sheets([outputs], metrics=["delta_colorfulness_of_means", "mean_drift", "spread_skill"])
+    line = next(line for line in sheet.lines if line.label == "poor")
+    hat, true = line.table("colorfulness"), line.table("colorfulness_true")
+    cell = sheet.cells["poor"]["delta_colorfulness_of_means"]
+    assert cell.interval.mean == pytest.approx(abs(hat.mean() - true.mean()))
+    assert sheet.cells["good"]["delta_colorfulness_of_means"].rank == 1
+    assert sheet.cells["poor"]["spread_skill"].interval is None  # it draws once
+    assert sheet.cells["sampler"]["spread_skill"].interval.mean > 0
+
+
+def test_mistakes_are_one_line_that_helps(outputs: Path, tmp_path: Path) -> None:
+    for words, message in (
+        ([str(tmp_path / "nowhere")], "no such folder"),
+        ([str(tmp_path)], "no evaluated runs"),
+        ([str(outputs), "--metrics", "psrn"], "did you mean 'psnr'"),
+    ):
+        with pytest.raises(UserError, match=message) as mistake:
+            main(words)
+        assert "\n" not in str(mistake.value)

@@ -1,0 +1,113 @@
+import pytest
+import yaml
+
+from colorbench import registry
+from colorbench.errors import UserError
+from colorbench.runs import config
+
+MODELS = config.options("model")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_composes_and_names_a_registered_family(model):
+    composed = config.compose([f"model={model}"])
+    assert composed["model"]["family"] in registry.names("family")
+
+
+def test_every_registered_family_is_reachable_from_a_model_yaml():
+    used = {config.compose([f"model={model}"])["model"]["family"] for model in MODELS}
+    assert set(registry.names("family")) == used
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["model=unetgn"], ["unknown model 'unetgn'", "'unetgan'"]),
+        (["loss=l3"], ["unknown loss 'l3'", "'l1'"]),
+        (["data=fodler"], ["unknown data 'fodler'", "'folder'"]),
+        (["sed=1"], ["unknown key 'sed'", "'seed'"]),
+        (["budget.image=1"], ["'budget.images'"]),
+        (["data=folder"], ["data.root", "data.root=..."]),
+        (["model=unet", "adversary=hinge"], ["adversary=hinge", "no adversary"]),
+        (["seed==3"], ["seed==3"]),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line_with_the_cure(overrides, words):
+    with pytest.raises(UserError) as caught:
+        config.compose(overrides)
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("seed=abc", "config.seed: expected int"),
+        ("seed=1.5", "config.seed: expected int"),
+        ("batch_size=0", "batch_size: expected 1 or more"),
+        ("budget.images=-3", "budget.images: expected more than 0"),
+        ("budget.images=many", "config.budget"),
+        ("precision=fp8", "precision: expected"),
+        ("budget.images=null", "would never end"),
+    ],
+)
+def test_a_value_of_a_wrong_type_or_out_of_range_is_one_line(override, words):
+    with pytest.raises(UserError, match=words):
+        config.check(config.compose([override]))
+
+
+def identity(*overrides: str) -> str:
+    return config.digest(config.identity(config.compose(list(overrides)), "pictures"))
+
+
+def test_what_changes_the_science_changes_the_name_of_the_run():
+    base = identity()
+    for override in (
+        "seed=1",
+        "model=unet",
+        "loss=mse",
+        "batch_size=8",
+        "optim.lr=0.1",
+        "budget.images=5",
+        "precision=fp32",
+    ):
+        assert identity(override) != base
+    assert config.digest(config.identity(config.compose([]), "other pictures")) != base
+
+
+def test_what_does_not_change_the_science_keeps_the_name_of_the_run():
+    base = identity()
+    for override in (
+        "output=elsewhere",
+        "device=cpu",
+        "logger=wandb",
+        "force=true",
+        "engine.checkpoint_seconds=1",
+        "data.workers=1",
+    ):
+        assert identity(override) == base
+
+
+def test_a_photo_set_in_another_folder_is_the_same_science():
+    here, there = (identity("data=folder", f"data.root={root}") for root in ("here", "there"))
+    assert here == there
+
+
+def test_experiment_may_be_written_with_and_without_a_plus():
+    assert config.compose(["experiment=smoke"]) == config.compose(["+experiment=smoke"])
+    assert config.compose(["experiment=smoke"])["budget"]["images"] == 320
+    assert config.compose(["experiment=smoke", "budget.images=7"])["budget"]["images"] == 7
+
+
+ABLATIONS = [name for name in config.options("experiment") if name.startswith("ablation_") and name != "ablation_base"]
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_ablation_is_a_sweep_from_the_common_base_to_one_change(name):
+    preset = yaml.safe_load((config.conf_dir() / "experiment" / f"{name}.yaml").read_text())
+    ((key, values),) = preset["hydra"]["sweeper"]["params"].items()
+    base, *changed = [config.compose([f"+experiment={name}", f"{key}={value}"]) for value in values.split(",")]
+    assert base == config.compose(["experiment=ablation_base"])
+    assert changed
+    assert base not in changed
