@@ -338,6 +338,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--output", help="the file (NAME of the model, here)")
     parser.add_argument("--pictures", help="folder of pictures to calibrate on and to compare over; a few dozen")
     parser.add_argument("--rgb", action="store_true", help="gray in, RGB out: the conversions are part of the graph")
+    command.add_plugins(parser)
     options = parser.parse_args(argv)
     model = Colorizer.from_pretrained(options.model, device="cpu")
     file = Path(options.output or f"{model.name}{FORMATS[options.format]}")
