@@ -7,7 +7,8 @@ unknown name ends in one line with the close matches. Nothing in a config is eve
 downloaded checkpoint's config can choose among registered names and nothing else.
 
 Files are found, not listed: everything in a kind's package is imported the first time that kind is asked for, so a new
-family is one Python file and one yaml. People's own modules register the same way when named in ``plugins: [...]``.
+family is one Python file and one yaml. People's own modules register the same way when the
+user names them, by ``plugins=[...]`` in training and ``--plugins`` elsewhere.
 """
 
 import difflib
@@ -15,7 +16,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -46,6 +47,7 @@ PACKAGES = {
 
 T = TypeVar("T", bound=Callable[..., Any])
 _components: dict[tuple[str, str], Callable[..., Any]] = {}
+_plugins: set[str] = set()
 _tower = BeartypeConf(is_pep484_tower=True)  # an int is a fine float
 
 
@@ -92,15 +94,26 @@ def build(kind: str, config: Mapping[str, Any], where: str = "") -> Any:
     return component(**arguments)
 
 
-def load_plugins(modules: list[str]) -> None:
-    """Import people's own modules, which register their components."""
+def load_plugins(modules: Sequence[str]) -> None:
+    """Import people's own modules, which register their components. Only ever with names that the user typed."""
     for module in modules:
         try:
             importlib.import_module(module)
+            _plugins.add(module)
         except ImportError as error:
             raise UserError(
                 f"plugins: cannot import {module!r} ({error}); is it installed or on PYTHONPATH?"
             ) from error
+
+
+def demand_plugins(modules: Sequence[str], where: str) -> None:
+    """UserError unless all of ``modules``, which a file asks for, were named by the user: a file imports nothing."""
+    strangers = [str(module) for module in modules if module not in _plugins]
+    if strangers:
+        raise UserError(
+            f"{where}: was made with the plugins {', '.join(map(ascii, strangers))[:200]}. They are code, and a folder "
+            "may not choose what is imported: where you know them, add --plugins MODULE for each"
+        )
 
 
 def suggest(word: str, known: list[str]) -> str:

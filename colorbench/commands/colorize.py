@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recolor", action="store_true", help="also pictures in color: forget their colors")
     parser.add_argument("--size", type=int, help="px of the shorter side seen by the model (as trained)")
     command.add_checkpoint(parser)
+    command.add_plugins(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     parser.add_argument("--max-pixels", type=int, default=200_000_000, help="refuse larger pictures, by their header")
     return parser

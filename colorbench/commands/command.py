@@ -11,7 +11,7 @@ it to :func:`run`. The first line of its docstring is ``What it does: ``colorben
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from colorbench.errors import UserError
 
@@ -40,6 +40,20 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", help="of a run: last, best or a kept one (default: best if it stops early, else last)"
     )
+
+
+def add_plugins(parser: argparse.ArgumentParser) -> None:
+    """``--plugins`` of the commands that open a model: what it names is imported as it is read, and nothing else is."""
+    parser.add_argument(
+        "--plugins", action=_Import, metavar="MODULE,...", help="import your own families first; folders import nothing"
+    )
+
+
+class _Import(argparse.Action):
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        from colorbench.registry import load_plugins  # not for --help
+
+        load_plugins([module for module in values.split(",") if module])
 
 
 def run(name: str, main: Main, argv: Sequence[str] | None = None) -> NoReturn:

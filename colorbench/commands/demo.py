@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (127.0.0.1)")
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    command.add_plugins(parser)
     parser.add_argument("--max-megabytes", type=int, default=100, help="of an uploaded file")
     parser.add_argument("--max-megapixels", type=int, default=60, help="of a photograph, by its header")
     return parser

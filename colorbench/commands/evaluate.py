@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--set", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE",
                    help="change metrics.* or protocol.* keys, or choose metrics=NAME, protocol=NAME")  # fmt: skip
     command.add_checkpoint(p)
+    command.add_plugins(p)
     p.add_argument("--device", default="auto")
     p.add_argument("--precision", default="auto", help="of the networks: auto, fp32, bf16, fp16 (metrics: always fp32)")
     p.add_argument("--batch-size", type=int, default=64)

@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--output", help="the file (NAME of the model, here)")
     parser.add_argument("--pictures", help="folder of pictures to calibrate on and to compare over; a few dozen")
     parser.add_argument("--rgb", action="store_true", help="gray in, RGB out: the conversions are part of the graph")
+    command.add_plugins(parser)
     options = parser.parse_args(argv)
     from colorbench.inference.colorizer import Colorizer
     from colorbench.inference.export import FORMATS, export

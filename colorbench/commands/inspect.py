@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print the tables, draw the picture."""
     parser = command.parser("inspect", __doc__)
     parser.add_argument("words", nargs="+", metavar="RUN|KEY=VALUE", help="a run folder, or overrides")
+    command.add_plugins(parser)
     own = {"top": "12", "depth": "2", "output": ""}
     rest = []
     for word in parser.parse_args(argv).words:

@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--to", type=Path, metavar="DIR", help="write table.md, picture and calibration plot there")
     p.add_argument("--output", type=Path, help="where baselines are kept (default: beside the runs; outputs)")
     p.add_argument("--device", default="auto")
+    command.add_plugins(p)
     return p
 
 

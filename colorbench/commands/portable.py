@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("run", help="a run folder")
     parser.add_argument("-o", "--output", required=True, help="the folder to write")
     command.add_checkpoint(parser)
+    command.add_plugins(parser)
     parser.add_argument("--license", default="unknown", help="for the card, such as mit or cc-by-4.0")
     parser.add_argument("--push", metavar="USER/NAME", help="upload the folder to the Hugging Face Hub")
     parser.add_argument("--private", action="store_true", help="with --push: a private repository")

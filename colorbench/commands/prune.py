@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--ratio", type=float, default=0.5, help="share of every layer's channels that go (0.5)")
     parser.add_argument("-o", "--output", required=True, help="the run folder to write")
     command.add_checkpoint(parser)
+    command.add_plugins(parser)
     options = parser.parse_args(argv)
     import torch
 

@@ -21,6 +21,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from colorbench import color
+from colorbench import atomic, color
 from colorbench.data.ahead import ahead
 from colorbench.data.source import SPLITS, Dropped, Item, Rendered, Source, Split, hashed_split
 from colorbench.errors import UserError
@@ -44,6 +45,8 @@ VERSION = 1
 """Raise it when the pixels or the verdicts of an unchanged source would change."""
 ORDER: tuple[Split, ...] = ("test", "val", "train")
 """Of a duplicate pair, the one in the earlier split stays: a training picture never equals a test picture."""
+JOURNAL_SECONDS = 1.0
+"""How much of a build a kill may cost; every word of the journal waits for the disk."""
 COLUMNS = ("name", "sha256", "width", "height", "split", "chroma", "verdict", "reason", "pixels")
 
 
@@ -71,7 +74,7 @@ def find_or_build(
     """The folder of a complete cache; built, or awaited, when there is none."""
     items = _listing(source)
     folder = root / f"{name}-{_key(source, name, recipe, items)}"
-    if (folder / "cache.json").is_file():
+    if _flaw(folder, recipe.size) is None:
         return folder
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -79,12 +82,33 @@ def find_or_build(
     except OSError as error:
         raise _disk_error(error, root) from error
     with lock, _locked(lock, folder, tell):
-        if not (folder / "cache.json").is_file():  # whoever held the lock may have built it
+        flaw = _flaw(folder, recipe.size)
+        if flaw is not None:  # whoever held the lock may have built it
             try:
+                if folder.exists():
+                    tell(f"{folder}: damaged ({flaw}); prepared again")
+                    shutil.rmtree(folder)
                 _Build(source, name, recipe, items, folder, workers, tell).run()
             except OSError as error:
                 raise _disk_error(error, root) from error
     return folder
+
+
+def _flaw(folder: Path, size: int) -> str | None:
+    """Why a cache cannot be used; None for a whole one."""
+    try:
+        kept = read_meta(folder)["kept"]
+        lengths: dict[str, int] = {}
+        for split in SPLITS:
+            n = int(kept[split])
+            lengths |= {f"{split}.pixels": n * 3 * size**2, f"{split}.sha256": n * 32, f"{split}.ids": n * 8}
+            lengths[f"{split}.offsets"] = (n + 1) * 8
+    except OSError as error:
+        return f"{error.filename or folder}: {error.strerror}"
+    except (ValueError, KeyError, TypeError) as error:
+        return f"cache.json: {error}"
+    short = _short(folder, lengths)
+    return short and f"{short} is shorter than cache.json says"
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
@@ -176,35 +200,54 @@ class _Build:
         self.building.mkdir(exist_ok=True)
         self._resume()
         with _Files(self.building) as files:
+            spoken = time.monotonic()
             for chunk in self._rendered():
                 self._add(files, chunk)
                 self.done = chunk.start + len(chunk.items)
-                files.flush()
-                self._journal(files)
+                if time.monotonic() - spoken >= JOURNAL_SECONDS:
+                    files.sync()  # the journal never says more than the disk holds
+                    self._journal(files)
+                    spoken = time.monotonic()
                 self.progress.show(self.done)
             files.sync()
+            self._journal(files)
         self._finish()
 
     def _resume(self) -> None:
-        """Go on after the last chunk that the journal holds; whatever was written after it is cut off."""
+        """Go on after the last chunk that the journal holds; whatever was written after it is cut off. A file that is
+        shorter than the journal says has lost pictures: nothing of the build is trusted."""
         journal = self.building / "journal.json"
         if not journal.is_file():
-            for path in self.building.iterdir():
-                path.unlink()
-            with open(self.building / "manifest.csv", "w", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerow(COLUMNS)
-            return
-        state = json.loads(journal.read_text())
-        self.done, self.kept, self.dropped = state["done"], Counter(state["kept"]), Counter(state["dropped"])
-        os.truncate(self.building / "manifest.csv", state["manifest"])
-        for split in SPLITS:
-            os.truncate(self.building / f"{split}.pixels", self.kept[split] * 3 * self.recipe.size**2)
-            os.truncate(self.building / f"{split}.sha256", self.kept[split] * 32)
+            return self._anew("")
+        try:
+            state = json.loads(journal.read_text())
+            self.done, self.kept, self.dropped = state["done"], Counter(state["kept"]), Counter(state["dropped"])
+            lengths = {"manifest.csv": int(state["manifest"])}
+            for split in SPLITS:
+                lengths[f"{split}.pixels"] = self.kept[split] * 3 * self.recipe.size**2
+                lengths[f"{split}.sha256"] = self.kept[split] * 32
+        except (ValueError, KeyError, TypeError) as error:
+            return self._anew(f"its journal is damaged ({error})")
+        short = _short(self.building, lengths)
+        if short:
+            return self._anew(f"{short} is shorter than its journal says (a loss of power?)")
+        for name, length in lengths.items():
+            os.truncate(self.building / name, length)
         for row in manifest(self.building):
             if row["verdict"] == "kept":
                 self.seen[row["sha256"]] = self.seen[row["pixels"]] = row["name"]
         self.progress = _Progress(len(self.items), self.done, self.tell)
         self.tell(f"going on with {self.building.name} at picture {self.done} of {len(self.items)}")
+
+    def _anew(self, why: str) -> None:
+        """Begin with the first picture."""
+        if why:
+            self.tell(f"{self.building.name}: {why}; prepared from the first picture again")
+        self.done, self.kept, self.dropped = 0, Counter(dict.fromkeys(SPLITS, 0)), Counter()
+        for path in self.building.iterdir():
+            path.unlink()
+        with open(self.building / "manifest.csv", "w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow(COLUMNS)
 
     def _full(self, split: Split | None) -> bool:
         limit = self.recipe.limits[str(split)]
@@ -263,7 +306,7 @@ class _Build:
 
     def _journal(self, files: "_Files") -> None:
         state = {"done": self.done, "kept": self.kept, "dropped": self.dropped, "manifest": files.rows.tell()}
-        _replace(self.building / "journal.json", json.dumps(state))
+        atomic.write_json(self.building / "journal.json", state, indent=None)
 
     def _finish(self) -> None:
         """Names and ids of what was kept, then cache.json, then the name that says it is whole."""
@@ -280,9 +323,9 @@ class _Build:
             "version": VERSION, "source": self.name, "describe": dict(self.source.describe()), 
             "recipe": asdict(self.recipe), "listed": len(self.items), "kept": self.kept, "dropped": self.dropped,
         }  # fmt: skip
-        _replace(self.building / "cache.json", json.dumps(meta, indent=1))
-        (self.building / "journal.json").unlink(missing_ok=True)
-        os.rename(self.building, self.folder)
+        atomic.write_json(self.building / "cache.json", meta)
+        atomic.publish(self.building, self.folder)
+        (self.folder / "journal.json").unlink(missing_ok=True)
         kept_, dropped = sum(self.kept.values()), sum(self.dropped.values())
         self.tell(f"prepared {kept_} pictures, dropped {dropped}{_why(self.dropped)}: {self.folder}")
 
@@ -324,11 +367,8 @@ class _Files:
         self.pixels[split].write(picture.pixels.tobytes())
         self.sha256[split].write(bytes.fromhex(picture.sha256))
 
-    def flush(self) -> None:
-        for file in self._all():
-            file.flush()
-
     def sync(self) -> None:
+        """Wait until everything is on the disk."""
         for file in self._all():
             file.flush()
             os.fsync(file.fileno())
@@ -382,11 +422,10 @@ def census(folder: Path, source: Source, recipe: Recipe) -> Path:
     return folder.parent / f"census-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a small file so that it is the old one or the new one, never half of it."""
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(text)
-    os.replace(draft, path)
+def _short(folder: Path, lengths: Mapping[str, int]) -> str | None:
+    """The first file of ``folder`` that is shorter than ``lengths`` says, in bytes, or is not there."""
+    sizes = {name: (folder / name).stat().st_size if (folder / name).is_file() else -1 for name in lengths}
+    return next((name for name, length in lengths.items() if sizes[name] < length), None)
 
 
 def _why(dropped: Mapping[str, int]) -> str:

@@ -57,7 +57,6 @@ class Phases:
 
     def validate(self, groups: Sequence[str], weights: Mapping[str, float]) -> None:
         """Every name must be known to the family; raises UserError."""
-
         for i, phase in enumerate(self.phases):
             for name in phase.weights:
                 if name not in weights:

@@ -48,7 +48,6 @@ def evaluate_family(
     seed, experiment, group (what seeds are averaged over), parameters, images_seen, seconds, peak_memory_mb.
     A finished evaluation in ``folder`` is read instead, unless ``force`` or the model has been trained on since.
     """
-
     if rows.done(folder) and not force:
         known = rows.Evaluation.read(folder)
         if known.record.get("images_seen") == record.get("images_seen"):
@@ -84,7 +83,6 @@ def evaluate_colorizer(
     precision: str = "fp32",
 ) -> Evaluation:
     """Judge anything that colors a batch. Raises ValueError when an answer has another shape or is not finite."""
-
     seconds = 0.0
     judge = Judge(plan, draws, folder)
     with torch.inference_mode():
@@ -124,7 +122,6 @@ class Judge:
 
     def add(self, true: Bytes, pictures: list[Bytes], raws: list[Any]) -> None:
         """One batch: the truth, and its K colorings."""
-
         pairs = [Pair(hat, true, raw) for hat, raw in zip(pictures, raws, strict=True)]
         scored = [self.plan.suite.score(pair) for pair in pairs]
         for name in scored[0]:
@@ -140,7 +137,6 @@ class Judge:
 
     def close(self, record: Mapping[str, Any]) -> Evaluation:
         """Write and give back the evaluation. Raises ValueError when pictures were lost on the way."""
-
         protocol = self.plan.protocol
         if self.seen != protocol.images:
             raise ValueError(f"{record['name']}: {self.seen} pictures were judged, the protocol has {protocol.images}")
@@ -163,6 +159,5 @@ class Judge:
 
 
 def _synchronize(device: torch.device) -> None:
-
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -65,7 +65,6 @@ def world_of(data: Any) -> World:
 
 def examine_oracle(name: str, plan: Plan, world: World, *, output: Path, device: torch.device) -> Examined:
     """An oracle under a protocol: evaluated once, into the baselines beside the runs."""
-
     family = Oracle(answer=name, level=world.level)  # type: ignore[arg-type]
     label = "oracle" if name == "sample" else f"oracle_{name}"
     folder = output / "baselines" / plan.protocol.id / label
@@ -79,7 +78,6 @@ def examine(
     precision: str = "fp32", batch_size: int = 64,
 ) -> Examined:  # fmt: skip
     """Law scores of a family that was evaluated already; kept as law.json beside its rows."""
-
     file = rows.folder / "law.json" if rows.folder else None
     if file is not None and file.is_file():
         kept = json.loads(file.read_text())
@@ -100,7 +98,6 @@ def read_all(
     batch_size: int = 64,
 ) -> list[Reading]:  # fmt: skip
     """Color the protocol's pictures and read each scene's colors, after clipping and rounding to 8 bits."""
-
     readings: list[Reading] = []
     with torch.inference_mode():
         for batch in plan.pictures.batches(batch_size, device):

@@ -38,7 +38,6 @@ class Oracle(Family):
     @property
     def stochastic(self) -> bool:
         """Does this oracle draw?"""
-
         return self.answer in STOCHASTIC
 
     def trainable(self) -> Mapping[str, nn.Module]:
@@ -51,7 +50,6 @@ class Oracle(Family):
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         """The oracle's colors. Raises UserError when a picture is no scene of the level."""
-
         size = L.shape[-1]
         table = lookup(self.level, size)
         answers = []

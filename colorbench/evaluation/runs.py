@@ -28,7 +28,6 @@ from colorbench.runs.run import open_run
 
 def plan_of_run(run: Any, overrides: Mapping[str, Any]) -> tuple[Plan, Any]:
     """(plan, data) of an opened run. overrides: {"metrics": {...}, "protocol": {...}} replace the run's own nodes."""
-
     config = {**run.config, **overrides}
     data = run.data()
     return plan(config["protocol"], data, Suite.of(config["metrics"])), data
@@ -46,7 +45,6 @@ def evaluate_run(
     force: bool = False,
 ) -> Evaluation:
     """Evaluate a run folder and the trivial rows of its protocol (below ``output``, where runs are)."""
-
     run = open_run(path)
     plan, data = plan_of_run(run, overrides)
     evaluate_baselines(data, plan, output=output or path.resolve().parents[1], device=device, batch_size=batch_size)
@@ -78,7 +76,6 @@ def evaluate_folder(
     truth: a run folder (its test pictures are the truths, so that the row joins the run's table), or a folder of
     pictures.
     """
-
     if (truth / "config.yaml").is_file():
         plan, data = plan_of_run(open_run(truth), overrides)
         evaluate_baselines(data, plan, output=output, device=device, batch_size=batch_size)
@@ -96,7 +93,6 @@ def evaluate_folder(
 def run_record(run: Any) -> dict[str, Any]:
     """Who a run is, for record.json: name, model, experiment, seed, group (all but the seed), what tells it from
     others (:mod:`colorbench.runs.labels`), budget and costs."""
-
     left_out = ("seed", "run", "metrics", "protocol", *NOT_SCIENCE)
     flat = {
         key: value

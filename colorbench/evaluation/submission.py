@@ -134,7 +134,6 @@ def judge_folder(
 
     Raises UserError: pictures missing, unknown names, other sizes, gray answers to colored truths.
     """
-
     files = listing(folder)
     wanted = [stem(picture) for picture in plan.pictures.names]
     missing = [picture for picture in wanted if picture not in files]
@@ -189,5 +188,4 @@ def export(plan: Plan, folder: Path, what: Sequence[str] = ("truth", "gray")) ->
 
 
 def _bytes(batch: Batch) -> Tensor:
-
     return color.to_bytes(batch.rgb)

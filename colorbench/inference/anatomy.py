@@ -46,7 +46,6 @@ class Anatomy:
 
 def anatomy(family: Family, size: int, depth: int = 2, top: int = 12) -> Anatomy:
     """Take the model apart. size: side of the picture whose coloring is counted, in pixels."""
-
     device = next((p.device for p in family.parameters()), torch.device("cpu"))
     noise = Noise.of(0, torch.zeros(1, dtype=torch.int64, device=device))
     counter, spent, entered = FlopCounterMode(display=False), dict.fromkeys(family.modules(), 0), []

@@ -38,7 +38,6 @@ class Job:
 
 def find(words: Sequence[str]) -> tuple[list[tuple[Path, Path]], list[str]]:
     """([(file, its place under the output)], [what is not there]) of files, folders, globs and -."""
-
     files: list[tuple[Path, Path]] = []
     missing = []
     folders = sum(os.path.isdir(word) for word in words)
@@ -69,7 +68,6 @@ def _expanded(words: Sequence[str]) -> Iterator[str]:
 
 def plan(files: Sequence[tuple[Path, Path]], out: Path, kind: str, samples: int) -> list[Job]:
     """Where each result goes. A name that another picture has taken keeps its old suffix before the new one."""
-
     jobs, taken = [], set()
     single = len(files) == 1 and samples == 1 and out.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".tif")
     for source, place in files:
@@ -90,7 +88,6 @@ def colorize(
     jobs: Sequence[Job], model: Colorizer, out: Path, options: Any, failures: list[tuple[str, str]]
 ) -> tuple[int, int]:
     """(colored, finished before); what fails is appended to ``failures`` and does not stop the others."""
-
     root = out.parent if jobs and jobs[0].targets == (out,) else out
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -144,7 +141,6 @@ def colorize(
 
 
 def _one(job: Job, model: Colorizer, options: Any, reference: Any) -> None:
-
     photo = read_photo(job.source, recolor=options.recolor, max_pixels=options.max_pixels)
     small = []
     for draw, target in enumerate(job.targets):
@@ -243,7 +239,6 @@ def _hashed(made: str) -> str:
 
 
 def _stamp(path: Path) -> str:
-
     return stamp(path)
 
 

@@ -51,6 +51,7 @@ class Colorizer:
         cls, source: str | Path, *, device: str = "auto", checkpoint: str | None = None, size: int | None = None
     ) -> "Colorizer":
         """From a run folder, a portable model's folder or .safetensors file, or USER/NAME of the Hugging Face Hub.
+        Where a folder is both, the portable files are opened, unless a checkpoint of the run is asked for.
 
         checkpoint: of a run folder: last, best or a name; None is the one it stands by. size: another size than the
         one it was trained at.
@@ -58,7 +59,8 @@ class Colorizer:
         path, where = Path(source).expanduser(), choose_device(device)
         if not path.exists():
             path = portable.fetch(str(source))
-        if (path / "config.yaml").is_file():
+        own = checkpoint is None and (path / portable.WEIGHTS).is_file()  # its portable files say less, and that safely
+        if (path / "config.yaml").is_file() and not own:
             run = open_run(path)
             family = run.family(where, checkpoint)
             weights = run.checkpoint(checkpoint) / "ema.safetensors"

@@ -4,6 +4,7 @@ An upload is bounded in bytes before it is stored and in pixels before it is dec
 deleted after an hour, and when the page's program ends.
 """
 
+import os
 import re
 import shutil
 import tempfile

@@ -181,7 +181,6 @@ def _side(size: int, stride: int) -> int:
 
 def fused(module: Any) -> Any:
     """A copy in which each convolution followed by a batch normalization is one convolution."""
-
     module = copy.deepcopy(module).eval()
     for parent in module.modules():
         if isinstance(parent, nn.Sequential):
@@ -251,7 +250,6 @@ def runner(file: Path, names: tuple[str, ...]) -> Runner:
 
 def report(subject: Subject, run: Runner, pictures: Sequence[tuple[Tensor, ...]], file: Path) -> dict[str, Any]:
     """Parity with PyTorch over ``pictures``, processor time of one, size of the file."""
-
     differences, delta = [], []
     for inputs in pictures:
         with torch.no_grad():
@@ -331,7 +329,6 @@ def export(model: Colorizer, kind: str, file: Path, lightness: Tensor, rgb: bool
 
 
 def _need(*packages: str) -> None:
-
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise UserError(f"{', '.join(missing)} not installed; pip install 'colorbench[export]'")

@@ -74,7 +74,6 @@ class Portable:
 
 def save(family: Family, portable: Portable, folder: Path, card: str) -> Path:
     """Write the three files; the weights last, so that a folder that has them is complete."""
-
     config = json.dumps(portable.config, indent=1, sort_keys=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -142,7 +141,6 @@ def read_header(file: Path) -> dict[str, Any]:
 
 def model_card(run: Run, portable: Portable, family: Family, license: str) -> str:
     """README.md of a model, from the run's own files: nothing in it is typed by hand."""
-
     status, config = run.status, run.config
     found = gather([run.path]) if (run.path / "eval").is_dir() and any((run.path / "eval").iterdir()) else []
     results, tables = [], []

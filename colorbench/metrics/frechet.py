@@ -41,7 +41,6 @@ class SetMetric:
 
     def fresh(self) -> Self:
         """An empty accumulator that shares the network."""
-
         twin = copy.copy(self)
         twin._hat, twin._true = [], []
         return twin

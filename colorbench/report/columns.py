@@ -87,6 +87,5 @@ def column(name: str) -> Column:
 
 @cache
 def _known() -> dict[str, tuple[str, int, str]]:
-
     classes: dict[str, Any] = {name: registry.lookup("metric", name) for name in registry.names("metric")}
     return {name: (c.better, c.digits, c.unit) for name, c in classes.items()}

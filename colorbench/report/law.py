@@ -57,7 +57,6 @@ def conclude(
     Runs that are not evaluated yet are evaluated now. Raises UserError when one was not trained on scenes, or when they
     are judged under unlike protocols.
     """
-
     runs = [open_run(path) for path in paths]
     planned = [plan_of_run(run, {}) for run in runs]
     worlds = [world_of(of) for _, of in planned]
@@ -94,7 +93,6 @@ def conclude(
 
 def place(model: Evaluation, gray: Evaluation, oracle: Evaluation, metric: str = ENERGY) -> Estimate:
     """(gray - model) / (gray - oracle) of a metric's means, paired over pictures: 0 is gray, 1 the oracle."""
-
     bootstrap = _bootstrap(len(model.names))
     means = [bootstrap.mean(e.per_image[metric]) for e in (model, gray, oracle)]
     return combine(lambda m, g, o: (g - m) / (g - o), *means)
@@ -138,7 +136,6 @@ def markdown(
 
     places: {name: place}, for a column that says how far from gray to the oracle, in percent.
     """
-
     shown = [m for m in metrics if all(m in line.rows.per_image for line in lines)]
     heads = [
         "",
@@ -214,7 +211,6 @@ def draw_picture(
     draws: int = 2,
 ) -> Path:
     """gray | truth | two draws of the law | conditional mean | each family (``draws`` of them if it is stochastic)."""
-
     batch = next(iter(plan.pictures.take(scenes).batches(scenes, device)))
     sampler, mean = Oracle(answer="sample", level=world.level), Oracle(answer="mean", level=world.level)
     columns = {
@@ -237,7 +233,6 @@ def draw_picture(
 
 
 def _bootstrap(images: int) -> Bootstrap:
-
     return Bootstrap(images)
 
 

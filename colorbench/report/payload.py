@@ -21,7 +21,6 @@ _MOST_VALUES, _MOST_POINTS = 1500, 300
 
 def collect(sheet: Sheet) -> dict[str, Any]:
     """Everything on the page but its pictures, as JSON-able values."""
-
     costs = costs_of(sheet)
     p = sheet.protocol
     facts = {str(m["name"]): m for m in p.metrics}
@@ -90,7 +89,6 @@ def _run(line: Line) -> Path | None:
 
 def _curves(line: Line) -> dict[str, list[list[float]]]:
     """{key: [[images seen, value], ...]} of the first seed, thinned."""
-
     run = _run(line)
     if run is None or not (run / "metrics.jsonl").is_file():
         return {}
@@ -108,7 +106,6 @@ def _curves(line: Line) -> dict[str, list[list[float]]]:
 
 
 def _config(line: Line) -> dict[str, Any]:
-
     run = _run(line)
     return dict(flatten(yaml.safe_load((run / "config.yaml").read_text()))) if run is not None else {}
 
@@ -120,7 +117,6 @@ def _hues(sheet: Sheet) -> dict[str, list[float]]:
 
 
 def _hue_colors() -> list[str]:
-
     angles = [2 * math.pi * i / BINS for i in range(BINS)]
     lab = torch.tensor([[68.0, 44 * math.cos(t), 44 * math.sin(t)] for t in angles])[:, :, None, None]
     return ["#{:02x}{:02x}{:02x}".format(*c) for c in color.to_bytes(color.lab_to_rgb(lab))[:, :, 0, 0].tolist()]
@@ -128,7 +124,6 @@ def _hue_colors() -> list[str]:
 
 def calibration(line: Line) -> dict[str, Any]:
     """Coverage, rank histogram and best-of-k curves of a model that draws; {} for one that does not."""
-
     first = line.evaluations[0]
     names = sorted((n for n in first.draws if n.startswith("rank_")), key=lambda n: int(n[5:]))
     if not names:

@@ -113,7 +113,6 @@ def csv_text(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str
 
 def html_text(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str:
     """A bare <table> with classes rank1..rank3 and trivial, for pages of one's own; the report has a richer one."""
-
     g = grid(sheet, intervals=intervals, costs=costs)
     lines = ["<table>", f"<caption>{escape(' '.join([sheet.caption, *sheet.notes]))}</caption>"]
     lines.append("<thead><tr>" + "".join(f'<th scope="col">{escape(head)}</th>' for head in g.heads) + "</tr></thead>")

@@ -1,4 +1,8 @@
-"""A run on disk: what was asked, how it went, and the model it made."""
+"""A run on disk: what was asked, how it went, and the model it made.
+
+A run folder may come from anybody. Opening one imports nothing that it names: its configuration chooses among
+registered names, and a run made with plugins wants them named by whoever opens it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +17,7 @@ from colorbench.data.dataset import DataSet, open_data
 from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
 from colorbench.errors import UserError
 from colorbench.family import Family
-from colorbench.registry import build, load_plugins
+from colorbench.registry import build, demand_plugins
 from colorbench.runs.folder import RunFolder
 
 
@@ -49,7 +53,7 @@ class Run:
     def family(self, device: torch.device, checkpoint: str | None = None) -> Family:
         """The model with its averaged weights, in eval mode. Raises UserError when there is no such checkpoint."""
         found = self.checkpoint(checkpoint)
-        load_plugins(self.config["plugins"])
+        demand_plugins(self.config["plugins"], str(self.path))
         with checkpoint_follows():  # pretrained files need not be there: their weights are in the checkpoint
             family = build("family", self.config["model"], "model")
         load_into(family, load_weights(found / "ema.safetensors"), str(found))
@@ -57,7 +61,7 @@ class Run:
 
     def data(self) -> DataSet:
         """The pictures that it learned from."""
-
+        demand_plugins(self.config["plugins"], str(self.path))
         return open_data(self.config["data"])
 
 

@@ -142,7 +142,6 @@ def check_wandb() -> str:
 
 def check_training(device_name: str, precision: str) -> str:
     """Train half, stop, resume, train the rest; the error must have fallen tenfold, and the curve must be on disk."""
-
     device = choose_device(device_name)
     chosen = choose_precision(precision, device)
     with tempfile.TemporaryDirectory() as scratch:
@@ -161,7 +160,6 @@ def check_training(device_name: str, precision: str) -> str:
 
 def _fit(folder: Path, device: torch.device, precision: str, steps: int) -> tuple[float, int]:
     """Up to ``steps``; the last error, and the image at which this session began."""
-
     torch.manual_seed(0)
     errors: dict[str, float] = {}
 
@@ -220,7 +218,6 @@ def _stream(start: int, device: torch.device) -> Iterator[Batch]:
 
 def _pictures(start: int, device: torch.device) -> Batch:
     """Gray pictures of any brightness with some grain."""
-
     ids = torch.arange(start, start + BATCH, device=device)
     noise = Noise.of(0, ids)
     L = (0.5 * noise.uniform("grain", 1, SIZE, SIZE) + noise.uniform("level", 1, 1, 1) - 0.75).clamp(-1.0, 1.0)

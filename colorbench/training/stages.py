@@ -34,7 +34,6 @@ def split(words: Sequence[str]) -> list[list[str]]:
 def run(stages: Sequence[Sequence[str]]) -> list[Path]:
     """Train the stages one after another; their run folders. UserError, before the first one trains, when one of them
     cannot be composed or its model cannot be built, for want of pretrained weights for instance."""
-
     plans = [(_plan(number, words), choices(words), list(words)) for number, words in enumerate(stages, 1)]
     folders: list[Path] = []
     for number, (config, chosen, words) in enumerate(plans, 1):
@@ -50,7 +49,6 @@ def run(stages: Sequence[Sequence[str]]) -> list[Path]:
 
 def _plan(number: int, words: Sequence[str]) -> dict[str, Any]:
     """The configuration of a stage whose model was built once, for a try."""
-
     try:
         config = compose(list(words))
         load_plugins(config["plugins"])

@@ -166,7 +166,8 @@ class Interrupting(Source):
         return {}
 
 
-def test_a_build_that_stops_anywhere_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+def test_a_build_that_stops_anywhere_goes_on_and_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "JOURNAL_SECONDS", 0.0)
     whole = contents(find_or_build(Interrupting(99), "s", recipe(), tmp_path / "whole", 0, silent))
     for budget in (1, 3, 5, 8, 11):
         root = tmp_path / str(budget)
@@ -178,6 +179,78 @@ def test_a_build_that_stops_anywhere_goes_on_and_ends_the_same(tmp_path: Path) -
                 file.write(b"half a picture")
         remaining = Interrupting(12 - budget // 2 * 2)  # what the journal holds is not asked for again
         assert contents(find_or_build(remaining, "s", recipe(), root, 0, silent)) == whole
+
+
+def stopped(root: Path, budget: int, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a build that was cut after ``budget`` pictures, its journal written after every chunk."""
+    monkeypatch.setattr(cache_module, "JOURNAL_SECONDS", 0.0)
+    with pytest.raises(RuntimeError, match="stopped"):
+        find_or_build(Interrupting(budget), "s", recipe(), root, 0, silent)
+    return next(root.glob("*.building"))
+
+
+@pytest.mark.parametrize("name", ["train.pixels", "train.sha256", "manifest.csv"])
+@pytest.mark.parametrize("left", [0.0, 0.5, None])
+def test_a_loss_of_power_that_took_written_pictures_costs_time_and_no_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, left: float | None
+) -> None:
+    whole = contents(find_or_build(Interrupting(99), "s", recipe(), tmp_path / "whole", 0, silent))
+    file = stopped(tmp_path / "cut", 7, monkeypatch) / name
+    if left is None:
+        file.unlink()
+    else:
+        os.truncate(file, int(file.stat().st_size * left))
+    said: list[str] = []
+    assert contents(find_or_build(Interrupting(99), "s", recipe(), tmp_path / "cut", 0, said.append)) == whole
+    assert f"{name} is shorter than its journal says" in said[0]
+
+
+@pytest.mark.parametrize("journal", ["", "{", "[]", '{"done": 4}', "\0\0\0\0"])
+def test_a_damaged_journal_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: str) -> None:
+    whole = contents(find_or_build(Interrupting(99), "s", recipe(), tmp_path / "whole", 0, silent))
+    (stopped(tmp_path / "cut", 7, monkeypatch) / "journal.json").write_text(journal)
+    assert contents(find_or_build(Interrupting(99), "s", recipe(), tmp_path / "cut", 0, silent)) == whole
+
+
+def test_the_journal_speaks_after_the_pictures_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds no more than was synced before it was written, whatever a loss of power takes."""
+    synced: dict[str, int] = {}
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        fsync(descriptor)
+        name = os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
+        synced[name] = os.fstat(descriptor).st_size
+
+    written = []
+    replace = os.replace
+
+    def spoken(source: Any, target: Any) -> None:
+        if Path(target).name == "journal.json":
+            state = json.loads(Path(source).read_text())
+            written.append(state["kept"]["train"])
+            assert synced["train.pixels"] >= state["kept"]["train"] * 3 * 8 * 8
+            assert synced["train.sha256"] >= state["kept"]["train"] * 32
+            assert synced["manifest.csv"] >= state["manifest"]
+        replace(source, target)
+
+    monkeypatch.setattr(cache_module, "JOURNAL_SECONDS", 0.0)
+    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(os, "replace", spoken)
+    find_or_build(Interrupting(99), "s", recipe(), tmp_path, 0, silent)
+    assert written[:3] == [2, 4, 6]
+
+
+@pytest.mark.parametrize("name", ["cache.json", "val.pixels", "train.sha256", "test.ids", "train.offsets"])
+@pytest.mark.parametrize("damage", ["empty", "gone", "garbage"])
+def test_a_damaged_cache_is_prepared_again(photos: Path, tmp_path: Path, name: str, damage: str) -> None:
+    whole = build(photos, tmp_path / "cache")
+    before = contents(whole)
+    if damage == "gone":
+        (whole / name).unlink()
+    else:
+        (whole / name).write_bytes(b"" if damage == "empty" else b"\xff\0")
+    assert contents(build(photos, tmp_path / "cache")) == before
 
 
 BUILDER = """
@@ -285,6 +358,7 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(
         real(files, split, picture)
 
     monkeypatch.setattr(Folder, "chunk", 4)
+    monkeypatch.setattr(cache_module, "JOURNAL_SECONDS", 0.0)
     monkeypatch.setattr(cache_module._Files, "picture", full)
     with pytest.raises(UserError, match=r"data\.cache: the disk of .* is full; free some space and run again to go on"):
         build(photos, tmp_path / "cache")

@@ -123,6 +123,22 @@ class Sepia(Family):
     assert "sepia" in cli("--help", path=copy).stdout
 
 
+def test_a_run_with_plugins_trains_and_is_evaluated_by_itself_and_later_where_they_are_named(overrides, cli, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from colorbench.families.gan import GAN\n"
+        "from colorbench.registry import register\n"
+        "@register('family', 'mine')\n"
+        "class Mine(GAN):\n"
+        "    pass\n"
+    )
+    first = cli(*overrides("plugins=[mine]", "model.family=mine", "budget.images=16"))
+    assert first.returncode == 0, first.stderr
+    run = only(tmp_path / "outputs")
+    assert list(run.glob("eval/*/rows.csv"))
+    named = cli(str(run), "--force", "--plugins", "mine", module="evaluate")
+    assert named.returncode == 0, named.stderr
+
+
 def test_a_sweep_goes_on_after_a_failed_cell_and_exits_with_1(overrides, cli, tmp_path):
     words = overrides("seed=0,1", "optim.lr=1e-3,1e+30", "optim.clip=null", "evaluate=false", "engine.max_bad_steps=1")
     done = cli("-m", *words)

@@ -410,7 +410,6 @@ def pick(rates: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 def _gain(level: str, base: np.ndarray, slope: np.ndarray, spread: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """For each class and lightness the largest factor <= 1 that keeps all its colors inside sRGB, by bisection."""
-
     lightness = torch.arange(0.0, 100.5, 2.0)
     circle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     rim = CUT * np.concatenate([np.zeros((1, 2)), np.stack([np.cos(circle), np.sin(circle)], -1)])

@@ -138,7 +138,6 @@ def _seen(plan: Plan) -> Seen:
 
 
 def _to_bytes(lab: np.ndarray) -> np.ndarray:
-
     return color.to_bytes(color.lab_to_rgb(torch.from_numpy(lab))).numpy()
 
 

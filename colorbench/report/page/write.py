@@ -20,7 +20,6 @@ _STEPS = ((160, 82), (128, 80), (112, 72), (96, 66), (80, 60), (64, 55))
 
 def write_report(sheet: Sheet, path: Path, *, title: str = "colorbench report", limit_mb: float = 20.0) -> Path:
     """Write the page of one sheet (made with ``metrics=["all"]``); below ``limit_mb``. Returns ``path``."""
-
     page = Path(__file__).parent
     text = (page / "report.html").read_text(encoding="utf-8").replace("{{title}}", escape(title))
     inserts = {kind: (page / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")}
@@ -60,7 +59,6 @@ def _kept(line: Line) -> int:
 
 
 def _uris(line: Line, i: int, size: int, quality: int) -> list[str]:
-
     from PIL import Image
 
     folder = line.evaluations[0].folder

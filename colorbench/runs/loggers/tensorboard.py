@@ -25,7 +25,6 @@ class TensorBoard:
 
     def start(self, *, name: str, model: str, group: str, folder: Path, config: Mapping[str, Any]) -> None:
         """Event files of a resumed run lie beside the first ones; TensorBoard joins them."""
-
         self.writer = self.make(str(folder / "tensorboard"))
         self.writer.add_text("config", f"```\n{yaml.safe_dump(dict(config))}\n```")
 

@@ -86,7 +86,6 @@ class WeightsAndBiases:
 
 def has_key() -> bool:
     """Is there an account on this machine: WANDB_API_KEY, or an entry in netrc?"""
-
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:

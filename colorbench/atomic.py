@@ -1,0 +1,157 @@
+"""Atomic: whoever reads a file sees the old one or the new one, whole, after a kill, a full disk or a loss of power.
+
+    a new file beside the old one -> written -> synced to the disk -> renamed over it -> the folder synced
+
+A file system may carry out a rename before the writes that came before it; hence the first sync. Everything that the
+package writes for others to read goes through here: :func:`replacing` and what is built on it for single files,
+:func:`publish` for folders, :func:`append` for journals. What fails leaves the old file as it was and no new one, and
+raises the OSError that says why; :func:`one_line` makes a UserError of it.
+"""
+
+import contextlib
+import errno
+import itertools
+import json
+import os
+import re
+import socket
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from colorbench.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK = (*FULL, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR)
+"""What disks and permissions say: nothing that a traceback would help with."""
+_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+_PART = ".colorbench-{host}-{process}-{number}.part"
+_numbers = itertools.count()
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A new, empty file beside ``target``, with its suffix, to be written by its name; it takes the target's place when
+    the block ends, and is gone when the block raises. Raises OSError."""
+    part = target.with_name(_part() + target.suffix)
+    try:
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
+        yield part
+        sync(part)
+        os.replace(part, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    sync(target.parent)
+
+
+def write_text(target: Path, text: str, errors: str = "strict") -> None:
+    """UTF-8, lines as they are. Raises OSError."""
+    with replacing(target) as part:
+        part.write_bytes(text.encode("utf-8", errors))
+
+
+def write_json(target: Path, value: Any, *, indent: int | None = 1, sort_keys: bool = False) -> None:
+    """As JSON; what JSON has no word for, as text. Raises OSError."""
+    write_text(target, json.dumps(value, indent=indent, sort_keys=sort_keys, default=str) + "\n")
+
+
+def write_tensors(target: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str] | None = None) -> None:
+    """As safetensors, from any device. Raises OSError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    plain = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    with replacing(target) as part:
+        try:
+            save_file(plain, part, metadata=dict(metadata) if metadata else None)
+        except SafetensorError as error:
+            said = re.search(r"os error (\d+)", str(error))
+            if not said:
+                raise
+            raise OSError(int(said[1]), os.strerror(int(said[1])), str(target)) from error
+
+
+def write_state(target: Path, state: Mapping[str, Any]) -> None:
+    """As torch.save. Raises OSError."""
+    import torch
+
+    with replacing(target) as part, part.open("wb") as stream:
+        try:
+            torch.save(dict(state), stream)
+        except RuntimeError as error:  # torch's writer complains of positions; what the disk said is behind it
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
+
+
+def point(link: Path, target: str) -> None:
+    """Make ``link`` a symbolic link to ``target``. Raises OSError."""
+    part = link.with_name(_part())
+    try:
+        part.symlink_to(target)
+        os.replace(part, link)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync(link.parent)
+
+
+def publish(building: Path, target: Path) -> None:
+    """Sync all files of the folder ``building`` and give it its name, which must be free. Raises OSError."""
+    for file in building.iterdir():
+        sync(file)
+    sync(building)
+    building.rename(target)
+    sync(target.parent)
+
+
+def append(file: Path, text: str) -> None:
+    """Add ``text`` to a journal, all of it or, when the disk refuses, nothing. Raises OSError."""
+    with file.open("ab", buffering=0) as stream:
+        end = stream.seek(0, os.SEEK_END)
+        data = text.encode("utf-8", "surrogateescape")
+        try:
+            while data:
+                data = data[stream.write(data) :]
+        except BaseException:
+            with contextlib.suppress(OSError):
+                stream.truncate(end)
+            raise
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or a folder's list of names is on the disk. A file system that cannot do it is no error."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def clear(folder: Path) -> None:
+    """Remove what killed processes of this machine left half-written."""
+    for part in folder.glob(_PART.format(host=_HOST, process="*", number="*") + "*"):
+        process = part.name.split("-")[2]
+        if not os.path.exists(f"/proc/{process}"):
+            part.unlink(missing_ok=True)
+
+
+def one_line(error: OSError, what: str, then: str) -> UserError:
+    """``what``: the file or folder. ``then``: what to do when there is room again."""
+    if error.errno in FULL:
+        return UserError(f"{what}: the disk is full; free some space and {then}")
+    return UserError(f"{what}: cannot be written ({error.strerror or error}); {then}")
+
+
+def _part() -> str:
+    return _PART.format(host=_HOST, process=os.getpid(), number=next(_numbers))
