@@ -139,7 +139,7 @@ def examine_oracle(name: str, plan: "Plan", world: "World", *, output: Path, dev
     from colorbench.evaluate import evaluate_family
     from colorbench.families.oracle import Oracle
 
-    family = Oracle(answer=name, level=world.level)  # type: ignore[arg-type]
+    family = Oracle(answer=name, level=world.level, chroma_scale=1)  # type: ignore[arg-type]
     label = "oracle" if name == "sample" else f"oracle_{name}"
     folder = output / "baselines" / plan.protocol.id / label
     record = {"name": label.replace("_", " "), "kind": "trivial", "group": label, "parameters": 0, "seed": None}
@@ -329,7 +329,7 @@ def draw_picture(
     from colorbench.noise import Noise
 
     batch = next(iter(plan.pictures.take(scenes).batches(scenes, device)))
-    sampler, mean = Oracle(answer="sample", level=world.level), Oracle(answer="mean", level=world.level)
+    sampler, mean = (Oracle(answer=answer, level=world.level, chroma_scale=1) for answer in ("sample", "mean"))
     columns = {
         "gray": color.to_bytes(color.decode(batch.L, torch.zeros_like(batch.ab))),
         "truth": color.to_bytes(batch.rgb),
@@ -434,7 +434,9 @@ def _print_oracles(args: argparse.Namespace) -> None:
             line for line in lines if line.name not in ("gray", "train mean", "conditional mean", "conditional median")
         ]
         draw_calibration(drawn, args.to / f"calibration-{world.level}.png")
-        families = {name: Oracle(answer=name, level=world.level) for name in ("mode", "pixels", "incoherent")}
+        families = {
+            name: Oracle(answer=name, level=world.level, chroma_scale=1) for name in ("mode", "pixels", "incoherent")
+        }
         file = args.to / f"oracles-{world.level}.png"
         draw_picture(families, plan, world, file, device=device, scenes=5, draws=1)
 

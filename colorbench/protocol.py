@@ -18,7 +18,7 @@ import numpy as np
 from colorbench.errors import UserError
 from colorbench.metrics.suite import Suite
 
-VERSION = 1
+VERSION = 2
 """Changes when the same settings would give other numbers."""
 
 
