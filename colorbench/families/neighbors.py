@@ -1,6 +1,6 @@
 """Neighbors: the chroma of one of the training pictures that look most alike in gray.
 
-    ab_hat = lay(c_J, L),   J ~ U(the ``among`` nearest of the embedder),   c_j = chroma of training picture j at 16 x 16
+    ab_hat = lay(c_J, L),   J ~ U(the ``among`` nearest of the embedder),   c_j = chroma of training picture j, 16 x 16
 
 What memory and a ruler give without any learning, as a sampler: the zero of "place". Each draw is of its own J, with
 replacement, so draws are independent given the picture. With a trained trunk as its embedder it is the same row, better
