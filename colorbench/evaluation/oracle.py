@@ -2,7 +2,9 @@
 
 They learn nothing. They recognize the scene by its gray picture, and answer as :mod:`colorbench.data.scenes.oracles`
 says: ``sample`` draws from p(ab | L) itself; ``mean``, ``median`` and ``mode`` are what perfect training with L2, L1 or
-cross-entropy would give; the others are broken in one known way each, to show which scores notice.
+cross-entropy would give; the others are broken in one known way each, to show which scores notice. Sent through a
+chroma ``scale`` times smaller and enlarged along L, as models do whose chroma is small, any of them shows what that
+bottleneck costs: a model with it cannot do better than the law with it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,22 +20,34 @@ from colorbench.batch import Batch
 from colorbench.data.scenes.lookup import lookup
 from colorbench.data.scenes.oracles import STOCHASTIC, answer, uniforms
 from colorbench.family import Family, Objective, Weights
+from colorbench.networks.guided import enlarge, shrink
 from colorbench.noise import Noise
 from colorbench.registry import register
 
 Answer = Literal[
-    "sample", "mean", "median", "mode", "pixels", "incoherent", "uniform", "collapsed", "miscalibrated", "rare_blind"
+    "sample",
+    "mean",
+    "median",
+    "mode",
+    "pixels",
+    "patchwork",
+    "incoherent",
+    "uniform",
+    "collapsed",
+    "miscalibrated",
+    "rare_blind",
 ]
 
 
 @register("family", "oracle")
 class Oracle(Family):
-    """answer: which oracle. level: of the scenes that it is asked to color."""
+    """answer: which oracle. level: of the scenes that it is asked to color. chroma_scale: its chroma is shrunk so many
+    times and enlarged again."""
 
-    def __init__(self, *, answer: Answer, level: str) -> None:
+    def __init__(self, *, answer: Answer, level: str, chroma_scale: int) -> None:
         super().__init__()
         self.weights: Weights = {}
-        self.answer, self.level = answer, level
+        self.answer, self.level, self.chroma_scale = answer, level, chroma_scale
 
     @property
     def stochastic(self) -> bool:
@@ -57,5 +71,5 @@ class Oracle(Family):
             scene = table.scene(gray[0])
             u = stream.uniform("oracle", uniforms(self.answer, len(scene.classes), size))[0]
             answers.append(answer(self.answer, scene, u.double().cpu().numpy()).astype(np.float32))
-        ab = torch.from_numpy(np.stack(answers)) / color.AB_UNIT
-        return ab.clamp(-1, 1).to(L.device)
+        ab = torch.from_numpy(np.stack(answers)).to(L.device) / color.AB_UNIT
+        return enlarge(shrink(ab, self.chroma_scale), L, self.chroma_scale).clamp(-1, 1)

@@ -19,7 +19,7 @@ from colorbench.errors import UserError
 from colorbench.metrics.suite import Suite
 from colorbench.registry import suggest
 
-VERSION = 1
+VERSION = 2
 """Changes when the same settings would give other numbers."""
 
 

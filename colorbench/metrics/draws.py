@@ -7,7 +7,8 @@ plane:
 
 the energy score (Gneiting & Raftery 2007), a proper score: no forecast beats the truth's own distribution. For one
 draw it is the distance, so deterministic and stochastic models share a column. The per-pixel form is blind to whether
-pixels agree with each other; ``energy_field`` uses the distance of whole fields, sqrt(mean_p |x_p - y_p|^2), instead.
+pixels agree with each other; ``energy_field`` uses the distance of whole fields, sqrt(mean_p |x_p - y_p|^2), instead,
+and sees little more of it; the variogram score (variogram.py) and flat variation (flat.py) are about nothing else.
 
     diversity = 1/(K (K-1)) sum_{k != l} d(x_k, x_l)
     spread2 = (K+1)/K mean_p var_k(x_kp),  error2 = mean_p |mean_k x_kp - y_p|^2;  sqrt(sum spread2 / sum error2) = 1
@@ -28,13 +29,16 @@ from torch import Tensor
 from colorbench import color
 from colorbench.arrays import Bytes, PerImage
 from colorbench.metrics.difference import CIEDE2000
+from colorbench.metrics.flat import flat_scores
 from colorbench.metrics.metric import Pair
 from colorbench.metrics.psnr import PSNR
 from colorbench.metrics.suite import piece
+from colorbench.metrics.variogram import variogram_score
 
 
 def score_draws(hats: Sequence[Bytes], true: Bytes) -> dict[str, PerImage]:
-    """One number for each picture, of its K colorings (K pictures [b 3 h w] of bytes). K = 1 gives the two energies."""
+    """One number for each picture, of its K colorings (K pictures [b 3 h w] of bytes). K = 1 gives the scores that need
+    no spread."""
     size = piece(true)
     batches = zip(true.split(size), *(hat.split(size) for hat in hats), strict=True)
     parts = [_score_draws(part[1:], part[0]) for part in batches]
@@ -47,13 +51,14 @@ def _score_draws(hats: Sequence[Bytes], true: Bytes) -> dict[str, PerImage]:
     y = lab[:, 1:]
     k = len(draws)
     near = torch.stack([torch.stack(_distances(x, y)) for x in draws]).mean(0)  # 2 b
-    scores: dict[str, PerImage] = {}
+    whole = {"variogram": variogram_score(draws, y), **flat_scores(draws, lab)}
     if k == 1:
-        scores["energy"], scores["energy_field"] = near
-        return scores
+        return {"energy": near[0], "energy_field": near[1], **whole}
+    scores: dict[str, PerImage] = {}
     pairs = [torch.stack(_distances(draws[i], draws[j])) for i in range(k) for j in range(i)]
     apart = torch.stack(pairs).mean(0)  # 2 b
     scores["energy"], scores["energy_field"] = near - apart / 2
+    scores |= whole
     scores["diversity"] = apart[0]
     mean = draws.mean(0)
     scores["spread2"] = draws.var(0, correction=1).sum(1).mean((1, 2)) * (k + 1) / k

@@ -39,6 +39,17 @@ def enlarge(small: Tensor, guide: Tensor, scale: int, epsilon: float = 0.03) -> 
     return crop(q, like=guide)
 
 
+def lay(small: Tensor, guide: Tensor) -> Tensor:
+    """[b c n n], a picture's map of n x n cells -> [b c h w], laid over a ``guide`` of any size and shape along its
+    edges."""
+    h, w = guide.shape[-2:]
+    scale = max(1, round(min(h, w) / small.shape[-1]))
+    grid = -(-h // scale), -(-w // scale)
+    if small.shape[-2:] != grid:
+        small = F.interpolate(small, grid, mode="bilinear", antialias=True)
+    return enlarge(small, guide, scale)
+
+
 def _box(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 

@@ -52,12 +52,18 @@ DERIVED = {
         ("spread2", "error2"), lambda spread, error: np.sqrt(spread / np.maximum(error, 1e-12)),
         Column("spread/skill", "neither", 2, "", "1 is calibrated, below 1 overconfident"),
     ),
+    "flat_variation": Derived(
+        ("flat", "flat_true"), lambda hat, true: hat / np.maximum(true, 1e-12),
+        Column("flat variation", "neither", 2, "", "of color where gray looks the same, over the truth's"),
+    ),
 }  # fmt: skip
 """Columns of sets that rows suffice for."""
 
 _DRAWS = {
     "energy": Column("energy", "lower", 2, "dE", "energy score of a*b*, per pixel"),
     "energy_field": Column("energy (field)", "lower", 2, "dE", "energy score of whole a*b* fields"),
+    "variogram": Column("variogram", "lower", 3, "dE", "variogram score: do pixels differ as the truth's do"),
+    "flat_score": Column("flat score", "lower", 3, "dE", "variogram score of pairs that look alike in gray"),
     "diversity": Column("diversity", "neither", 2, "dE", "mean distance of two colorings of one picture"),
     "psnr_of_mean": Column("PSNR of mean", "higher", 2, "dB", "of the mean of the draws"),
     "ciede2000_of_mean": Column("CIEDE2000 of mean", "lower", 2, "dE", "of the mean of the draws"),

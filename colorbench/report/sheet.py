@@ -218,7 +218,11 @@ def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequ
     present += list(dict.fromkeys(n for e in evaluations for n in e.sets if _is_number(n)))
     known = present + [name for name in protocol.unavailable if name not in present]
     if list(metrics) == ["all"]:
-        shown = [name for name in known if not name.startswith(("rank_", "spread2", "error2"))]
+        shown = [
+            name
+            for name in known
+            if not name.startswith(("rank_", "spread2", "error2")) and name not in ("flat", "flat_true")
+        ]
         return sorted(shown, key=lambda n: next((i for i, head in enumerate(HEADLINE) if _is(n, head)), len(HEADLINE)))
     chosen = []
     for wanted in metrics or HEADLINE:

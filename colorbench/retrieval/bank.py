@@ -72,11 +72,15 @@ class Bank(nn.Module):
     def recall(self, L: Luma, exclude: Ids | None = None) -> Chroma:
         """[b 2 h w]: the chroma of the nearest stored picture, stretched to L's size. exclude: the pictures' own ids,
         while training; every one must be stored, unless the bank is limited."""
+        rows = self.nearest(L, 1)[:, 0] if exclude is None else self._search_others(self.embed(L), exclude)
+        return _stretched(self.chroma[rows].float(), L)
+
+    @torch.no_grad()
+    def nearest(self, L: Luma, k: int) -> Tensor:
+        """Rows [b k] of the stored pictures that look most alike, the nearest first; all of them if k is more."""
         if not len(self):
             raise UserError("the retrieval bank is empty: the model was not prepared on a training split")
-        queries = self.embed(L)
-        rows = self._search(queries, 1)[1][:, 0] if exclude is None else self._search_others(queries, exclude)
-        return _stretched(self.chroma[rows].float(), L)
+        return self._search(self.embed(L), min(k, len(self)))[1]
 
     def shown(self, ab: Tensor, L: Luma) -> Chroma:
         """[b 2 h w]: a picture's own chroma, as :meth:`recall` would give it had it been stored."""

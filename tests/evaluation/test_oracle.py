@@ -36,7 +36,7 @@ def test_every_oracle_colors_scenes(model, batch):
 
 
 def test_the_sampler_does_not_peek_at_the_truth(batch):
-    family = Oracle(answer="sample", level="standard")
+    family = Oracle(answer="sample", level="standard", chroma_scale=1)
     off = [(family.colorize(batch.L, Noise.of(0, batch.ids, k)) - batch.ab).abs().mean() for k in range(4)]
     assert min(off) > 0.01
 
@@ -44,11 +44,11 @@ def test_the_sampler_does_not_peek_at_the_truth(batch):
 def test_a_photograph_is_refused_in_one_line(monkeypatch, batch):
     monkeypatch.setattr("colorbench.data.scenes.lookup.REACH", 100)
     with pytest.raises(UserError, match="data=scenes"):
-        Oracle(answer="mean", level="standard").colorize(batch.L.flip(-2), Noise.of(0, batch.ids))
+        Oracle(answer="mean", level="standard", chroma_scale=1).colorize(batch.L.flip(-2), Noise.of(0, batch.ids))
 
 
 def test_an_unknown_level_is_named():
     with pytest.raises(UserError, match=r"model\.level"):
-        Oracle(answer="mean", level="tough").colorize(
+        Oracle(answer="mean", level="tough", chroma_scale=1).colorize(
             torch.zeros(1, 1, 32, 32), Noise.of(0, torch.zeros(1, dtype=torch.int64))
         )

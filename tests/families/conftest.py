@@ -22,6 +22,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "pix2pix": {"width": 16, "levels": 4},
     "latent": {"width": 16, "max_width": 32, "levels": 3, "posterior_width": 8, "latent": 16},
     "denoiser": {"width": 32, "multipliers": [1, 1], "blocks": 1, "condition_width": 16},
+    "film": {"widths": [16, 32], "blocks": 1, "style": 16},
+    "pyramid": {"width": 8, "widths": [16, 32]},
     "patch": {"width": 8, "layers": 2},
     "convolutional": {"width": 8, "layers": 2},
 }
@@ -29,7 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 TRAINED = (
     "resnet", "unet", "unetcolorizer", "gan", "unetgan", "pix2pix", "vae", "unetvae", "ddpm", "ddim", "resunetgan",
-    "resunetgan_retrieval",
+    "resunetgan_retrieval", "energy",
 )  # fmt: skip
 """The models of this project that learn."""
 

@@ -111,7 +111,9 @@ def test_one_batch_can_be_overfitted(model):
     batch = pictures(2)
     family = prepared(model, batch, **({"duplicate": 0.0} if "retrieval" in model else {})).train()
     optimizers = adam(family, 3e-3)
-    for visit in range({"ddpm": 250, "vae": 200, "unetvae": 120, "pix2pix": 80, "unetcolorizer": 80}.get(model, 40)):
+    for visit in range(
+        {"ddpm": 250, "vae": 200, "unetvae": 120, "pix2pix": 80, "unetcolorizer": 80, "energy": 120}.get(model, 40)
+    ):
         step(family, optimizers, batch, Noise.of(0, batch.ids, visit))
     family.eval()
     with torch.no_grad():

@@ -25,7 +25,7 @@ def fields(ab: torch.Tensor) -> torch.Tensor:
 def test_the_energy_score_of_one_draw_is_its_distance() -> None:
     true, hat = fields(torch.tensor([[0.0, 0.0]])), fields(torch.tensor([[30.0, 0.0]]))
     scores = score_draws([hat], true)
-    assert set(scores) == {"energy", "energy_field"}
+    assert set(scores) == {"energy", "energy_field", "variogram", "flat", "flat_true", "flat_score"}
     assert scores["energy"].item() == pytest.approx(30, abs=0.7)
 
 

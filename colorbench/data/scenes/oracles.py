@@ -9,6 +9,7 @@ Each oracle answers a scene with one coloring. Best in their sense:
 Draws that are wrong in one way each:
 
     pixels        each pixel draws a mode of its object by itself: right frequencies, no object has one color
+    patchwork     each cell of PATCH x PATCH px shows a draw of its own: right within every cell, wrong between them
     incoherent    each object draws by itself: right frequencies of each object, but scenes clash (violet sky, blue sea)
     uniform       every mode that is possible given z is equally likely
     collapsed     given z, always the most likely mode
@@ -28,8 +29,9 @@ from colorbench.data.scenes.world import Scene
 RARE = 0.08
 DRAWN = ("sample", "incoherent", "uniform", "collapsed", "miscalibrated", "rare_blind")
 FIXED = ("mean", "median", "mode")
-ORACLES = ("sample", *FIXED, "pixels", *DRAWN[1:])
-STOCHASTIC = (*DRAWN, "pixels")
+ORACLES = ("sample", *FIXED, "pixels", "patchwork", *DRAWN[1:])
+STOCHASTIC = (*DRAWN, "pixels", "patchwork")
+PATCH = 8
 
 
 def choose(oracle: str, law: Law, seen: Seen, u: np.ndarray) -> np.ndarray:
@@ -59,6 +61,8 @@ def answer(oracle: str, scene: Scene, u: np.ndarray) -> np.ndarray:
         return scene.paint_pixels(_medians(scene), np.zeros((2, 1, 1), np.float32))
     if oracle == "mode":
         return scene.color(law.marginal(seen).argmax(-1), np.zeros((n, 2), np.float32))
+    if oracle == "patchwork":
+        return _patchwork(scene, u.reshape(-1, 1 + 3 * n))
     shades = law.shades(seen, u[1 + n : 1 + 3 * n])
     if oracle == "pixels":
         fine = np.repeat(np.repeat(u[1 + 3 * n :].reshape(scene.size, scene.size), 2, 0), 2, 1)
@@ -72,7 +76,23 @@ def answer(oracle: str, scene: Scene, u: np.ndarray) -> np.ndarray:
 
 def uniforms(oracle: str, objects: int, size: int) -> int:
     """How many uniform numbers :func:`answer` needs."""
+    if oracle == "patchwork":
+        return (1 + 3 * objects) * (-(-size // PATCH)) ** 2
     return 1 + 3 * objects + (size * size if oracle == "pixels" else 0)
+
+
+def _patchwork(scene: Scene, u: np.ndarray) -> np.ndarray:
+    """ab [2 size size]. u: 1 + 3 n uniforms for each cell, row by row."""
+    law, seen, n = scene.law, scene.seen, len(scene.classes)
+    modes = choose_all("sample", law, seen, u)  # [cells n]
+    shades = np.stack([law.shades(seen, row[1 + n :]) for row in u])
+    side, fine = len(scene.objects), PATCH * len(scene.objects) // scene.size
+    index = np.arange(side) // fine
+    cell = index[:, None] * (index[-1] + 1) + index
+    mode, shade = modes[cell, scene.objects], shades[cell, scene.objects]
+    classes = seen.classes[scene.objects]
+    base, slope = law.base[classes, mode] + shade, law.slope[classes, mode]
+    return scene.paint_pixels(np.moveaxis(base, -1, 0), np.moveaxis(slope, -1, 0))
 
 
 def _flat(rates: np.ndarray) -> np.ndarray:

@@ -1,0 +1,22 @@
+"""Place: how far from sampling without learning to the truth's own law?
+
+    s(x) = (energy_field(x) / energy_field(gray) + variogram(x) / variogram(gray)) / 2,     means over a set
+    place(x) = (s(neighbors) - s(x)) / (s(neighbors) - s(law)),      0 is ``neighbors``, 1 the law, below 0 is worse
+
+Both parts are proper scores of whole pictures, so no sampler stands above the law in expectation. The energy score of
+fields tells wrong colors; it hardly sees how pixels hang together (independent pixels, or patches of unlike draws, cost
+it some 3 % of the way from gray), which the variogram score does. What place cannot tell is subtle: rare colors that
+never come, frequencies somewhat off, objects that do not know of each other stand within 0.03 of the law. ``rare``, TV,
+TV joint and calibration (colorbench/metrics/law.py) have the power for those.
+"""
+
+from typing import Any
+
+PARTS = ("energy_field", "variogram")
+"""The columns that place is made of."""
+
+
+def place(model: Any, gray: Any, zero: Any, law: Any) -> Any:
+    """Each argument: the means of ``PARTS`` of one system over the same pictures, as (2,) or (2, resamples)."""
+    one, start, end = (0.5 * (x[0] / gray[0] + x[1] / gray[1]) for x in (model, zero, law))
+    return (start - one) / (start - end)
