@@ -2,9 +2,9 @@
 
 A family owns its networks and buffers. It never calls backward, step, to, log or save, reads no config and knows no
 epochs: the engine does. ``objectives`` is a generator that reads like the algorithm box of a paper. The engine
-advances it; between two yields it back-propagates the yielded loss into ONE group of ``trainable()`` and steps that
-group's optimizer. So code after a yield sees updated weights: a GAN yields the discriminator's loss, then builds the
-generator's loss against the discriminator just updated.
+advances it; between two yields it back-propagates the yielded loss into the group of ``trainable()`` that it names (or
+the groups) and steps their optimizers. So code after a yield sees updated weights: a GAN yields the discriminator's
+loss, then builds the generator's loss against the discriminator just updated.
 """
 
 from abc import ABC, abstractmethod
@@ -17,27 +17,45 @@ from colorbench.arrays import Chroma, Luma, PerImage, Tensor
 from colorbench.batch import Batch
 from colorbench.noise import Noise
 
-Weights = Mapping[str, float]
-"""Coefficient of each named term of a family's losses; a training phase may change them (0 turns a term off)."""
+
+class Weights(dict[str, float]):
+    """Coefficient of each named term of a family's losses, at one moment of the training.
+
+    A training phase may change them (0 turns a term off). progress: the share of the budget that is spent, in [0, 1]:
+    the clock of a family that anneals something (0 where nothing is trained).
+    """
+
+    def __init__(self, terms: Mapping[str, float], progress: float = 0.0) -> None:
+        super().__init__(terms)
+        self.progress = progress
+
+    def but(self, **changes: float) -> "Weights":
+        """The same moment with other coefficients."""
+        return Weights({**self, **changes}, self.progress)
 
 
 @dataclass(frozen=True)
 class Objective:
     """One thing to minimize.
 
-    loss: [b], unreduced, the engine averages. updates: the key of ``Family.trainable()`` that it may change.
+    loss: [b], unreduced, the engine averages. updates: the key (or keys) of ``Family.trainable()`` that it may change.
     logs: scalars or [b] tensors to record (detached by the engine); keys like ``distance`` or ``d_accuracy``.
     """
 
     loss: PerImage
-    updates: str
+    updates: str | tuple[str, ...]
     logs: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """``updates``, always as several."""
+        return (self.updates,) if isinstance(self.updates, str) else self.updates
 
 
 class Family(nn.Module, ABC):
     """A way to color. Concrete families are final: tweak by wrapping, not by subclassing."""
 
-    weights: Weights
+    weights: Mapping[str, float]
     """The default weights of the loss terms (from the model's yaml); a phase overrides some of them."""
 
     @property
@@ -45,9 +63,8 @@ class Family(nn.Module, ABC):
         """Do two colorings of one image differ?"""
         return False
 
-    @property
-    def evaluations(self) -> int:
-        """Network passes that one coloring costs (the sampler's steps, for a diffusion)."""
+    def evaluations(self, height: int, width: int) -> int:
+        """Network passes that one coloring of a picture of this size costs, its condition's encoding not counted."""
         return 1
 
     @abstractmethod

@@ -88,6 +88,8 @@ def _print_oracles(args: argparse.Namespace) -> None:
             line for line in lines if line.name not in ("gray", "train mean", "conditional mean", "conditional median")
         ]
         draw_calibration(drawn, args.to / f"calibration-{world.level}.png")
-        families = {name: Oracle(answer=name, level=world.level) for name in ("mode", "pixels", "incoherent")}
+        families = {
+            name: Oracle(answer=name, level=world.level, chroma_scale=1) for name in ("mode", "pixels", "incoherent")
+        }
         file = args.to / f"oracles-{world.level}.png"
         draw_picture(families, plan, world, file, device=device, scenes=5, draws=1)

@@ -1,9 +1,9 @@
 """The loop. It owns time, devices and disks, and makes the only ``backward()`` of the package.
 
     for batch in batches(start = images seen):
-        for loss, group in family.objectives(batch, noise, weights):     the family yields, in the paper's order
-            mean(loss).backward(inputs = group's parameters)             into that group only
-            clip, step the group's optimizer
+        for loss, groups in family.objectives(batch, noise, weights):    the family yields, in the paper's order
+            mean(loss).backward(inputs = the groups' parameters)         into the groups that it names only
+            clip, step each group's optimizer
         average the weights; images seen += batch
         log · validate · save, when due
 
@@ -34,7 +34,7 @@ from colorbench.engine.precision import autocast
 from colorbench.engine.progress import Progress
 from colorbench.engine.ranks import Ranks
 from colorbench.errors import UserError
-from colorbench.family import Family, Objective
+from colorbench.family import Family, Objective, Weights
 from colorbench.noise import Noise
 
 
@@ -201,18 +201,20 @@ class Engine:
         """One batch: every objective that the family yields, in order."""
         restore_generator(self.seed, self.clock.images)
         self.family.train()
-        weights = {**self.family.weights, **phase.weights}
         progress = self.budget.progress(self.clock)
+        weights = Weights({**self.family.weights, **phase.weights}, progress)
+        number = self.clock.images // self.batch_size
         noise = Noise.of(self.seed, batch.ids, batch.visits)
         pairs = zip(batch.split(self.micro), noise.split(self.micro), strict=True)
         generators = [self.family.objectives(b, n, weights) for b, n in pairs]
         while (objectives := self._advance(generators)) is not None:
-            name = objectives[0].updates
-            sums.add(name, objectives)
-            if phase.trains(name):
-                group = self.optimizers.groups[name]
-                group.set_rate(group.decay(progress) * phase.lr_factor(name))
-                self._update(group, objectives, len(batch))
+            names = objectives[0].groups
+            sums.add("+".join(names), objectives)
+            groups = [self.optimizers.groups[name] for name in names if phase.steps(name, number)]
+            for group in groups:
+                group.set_rate(group.decay(progress) * phase.lr_factor(group.name))
+            if groups:
+                self._update(groups, objectives, len(batch))
         self.ema.update()
 
     def _advance(self, generators: list[Iterator[Objective]]) -> list[Objective] | None:
@@ -221,21 +223,27 @@ class Engine:
             objectives = [next(g, None) for g in generators]
         return None if objectives[0] is None else objectives  # type: ignore[return-value]
 
-    def _update(self, group: Group, objectives: list[Objective], images: int) -> None:
-        group.optimizer.zero_grad(set_to_none=True)
+    def _update(self, groups: list[Group], objectives: list[Objective], images: int) -> None:
+        parameters = [p for group in groups for p in group.parameters]
+        for group in groups:
+            group.optimizer.zero_grad(set_to_none=True)
         for objective in objectives:
             loss = objective.loss.sum() / images
-            self.scaler.scale(loss).backward(inputs=group.parameters)
-        self.scaler.unscale_(group.optimizer)
-        self.ranks.average(group.gradients())
-        finite = bool(group.norm().isfinite())
+            self.scaler.scale(loss).backward(inputs=parameters)
+        finite = True
+        for group in groups:
+            self.scaler.unscale_(group.optimizer)
+            self.ranks.average(group.gradients())
+            finite = bool(group.norm().isfinite()) and finite
         if finite or self.scaler.is_enabled():  # with fp16 the scaler skips the step and lowers its scale
-            self.scaler.step(group.optimizer)
+            for group in groups:
+                self.scaler.step(group.optimizer)
             self.scaler.update()
         self.bad_steps = 0 if finite else self.bad_steps + 1
         if self.bad_steps >= self.settings.max_bad_steps:
+            names = " and ".join(repr(group.name) for group in groups)
             raise UserError(
-                f"optim: {self.bad_steps} steps in a row with a loss or gradient of {group.name!r} that is not finite, "
+                f"optim: {self.bad_steps} steps in a row with a loss or gradient of {names} that is not finite, "
                 f"at {self.clock.images:,} images; lower optim.lr or set optim.clip (the last checkpoint is good)"
             )
 

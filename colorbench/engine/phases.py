@@ -1,11 +1,13 @@
-"""Phases as data: until when, which loss weights, which learning rates, which groups.
+"""Phases as data: until when, which loss weights, which learning rates, which groups, and how often.
 
     phases:
       - {until: 20%, weights: {adversarial: 0, perceptual: 0}, updates: [generator]}   # warm-up on L1
       - {weights: {perceptual: 10}, lr: {generator: 0.1}}                              # then everything
+      - {every: {generator: 5}}                                  # five moves of the critic for one of the generator
 
 Any family can use them: a weight of 0 turns a term off, a group that is not in ``updates`` is frozen, ``lr`` is a
-factor of the optimizer's rate. The last phase lasts until the budget ends.
+factor of the optimizer's rate, a group of ``every`` takes the last step of so many only. The last phase lasts until the
+budget ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +21,16 @@ from colorbench.registry import checked, suggest
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """until: images or percent, None for the rest. updates: the groups trained, None for all."""
+    """until: images or percent, None for the rest. updates: the groups trained, None for all.
+
+    every: {group: n}: the group is stepped at every n-th batch (Gulrajani et al. 2017, algorithm 1: n_critic).
+    """
 
     until: str | int | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
     lr: float | Mapping[str, float] = 1.0
     updates: list[str] | None = None
+    every: Mapping[str, int] = field(default_factory=dict)
 
     def lr_factor(self, group: str) -> float:
         """Factor of the learning rate of a group."""
@@ -33,6 +39,10 @@ class Phase:
     def trains(self, group: str) -> bool:
         """Is the group updated in this phase?"""
         return self.updates is None or group in self.updates
+
+    def steps(self, group: str, batch: int) -> bool:
+        """Is the group stepped at the ``batch``-th batch of the run, counted from 0?"""
+        return self.trains(group) and (batch + 1) % self.every.get(group, 1) == 0
 
 
 class Phases:
@@ -63,6 +73,9 @@ class Phases:
                     raise UserError(
                         f"phases[{i}].weights.{name}: the model has no such loss{suggest(name, sorted(weights))}"
                     )
-            for name in [*(phase.updates or []), *(phase.lr if isinstance(phase.lr, Mapping) else [])]:
+            for name in [*(phase.updates or []), *(phase.lr if isinstance(phase.lr, Mapping) else []), *phase.every]:
                 if name not in groups:
                     raise UserError(f"phases[{i}]: the model has no group {name!r}{suggest(name, sorted(groups))}")
+            for name, n in phase.every.items():
+                if n < 1:
+                    raise UserError(f"phases[{i}].every.{name}: expected at least 1 (every batch), got {n}")

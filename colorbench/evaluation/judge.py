@@ -58,7 +58,7 @@ def evaluate_family(
     facts = {
         "kind": "model",
         "stochastic": family.stochastic,
-        "evaluations": family.evaluations,
+        "evaluations": family.evaluations(plan.protocol.size, plan.protocol.size),
         "parameters": sum(p.numel() for group in family.trainable().values() for p in group.parameters()),
         **record,
     }

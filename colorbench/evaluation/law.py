@@ -65,7 +65,7 @@ def world_of(data: Any) -> World:
 
 def examine_oracle(name: str, plan: Plan, world: World, *, output: Path, device: torch.device) -> Examined:
     """An oracle under a protocol: evaluated once, into the baselines beside the runs."""
-    family = Oracle(answer=name, level=world.level)  # type: ignore[arg-type]
+    family = Oracle(answer=name, level=world.level, chroma_scale=1)  # type: ignore[arg-type]
     label = "oracle" if name == "sample" else f"oracle_{name}"
     folder = output / "baselines" / plan.protocol.id / label
     record = {"name": label.replace("_", " "), "kind": "trivial", "group": label, "parameters": 0, "seed": None}

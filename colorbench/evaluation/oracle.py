@@ -46,7 +46,7 @@ class Oracle(Family):
 
     def __init__(self, *, answer: Answer, level: str, chroma_scale: int) -> None:
         super().__init__()
-        self.weights: Weights = {}
+        self.weights = Weights({})
         self.answer, self.level, self.chroma_scale = answer, level, chroma_scale
 
     @property

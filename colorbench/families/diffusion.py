@@ -1,20 +1,32 @@
 """Diffusion: learn to take noise away from a chroma map, given L; then start from nothing but noise.
 
-    x_0 = (shrink(ab) - mean) / std,   x_t = alpha(t) x_0 + sigma(t) eps,   t ~ U(0, 1)
+    x_0 = (shrink(ab) - mean) / std,   x_t = alpha(t) x_0 + sigma(t) eps,   eps ~ N(0, I)
     theta* = argmin  E [ w(t) |net(x_t, t, L) - target(x_0, eps, t)|^2 ]                 Ho et al. 2020, equation 14
 
-DDPM and DDIM are two samplers of one trained denoiser, so they are one family: a checkpoint serves both. What makes it
-work at a small budget, each against a known cause of failure:
+One vector field, many paths: ddpm, rectified flow and Karras et al.'s edm differ in the schedule (which path, which
+times), the parameterization (what the network predicts) and the sampler (how the field is followed), and in nothing
+else (Karras et al. 2022; Gao et al. 2024, "Diffusion meets flow matching"). So they are one family, and every
+combination is a yaml:
+
+    model     schedule        parameterization    samplers
+    ddpm      cosine          v                   ddpm, ddim, dpmpp, euler, heun, diffusers'
+    flow      straight        velocity            the same; euler follows the straight path
+    edm       karras          karras              the same; heun with churn is EDM's stochastic sampler
+
+A checkpoint serves every sampler. What makes it work at a small budget, each against a known cause of failure:
 
 - the chroma of photographs has a standard deviation near 0.12, so unit noise would drown it: x_0 is standardized by the
   training split's own mean and deviation, measured in ``prepare`` and kept in the checkpoint;
-- the schedule ends at zero signal and the sampler's times are trailing, so the first step is one it was trained for;
+- the schedule ends at no signal and the sampler's times are trailing, so the first step is one it was trained for;
 - the schedule is shifted towards high noise, where the mean colors of a picture are decided (see schedule.py);
-- v-prediction, which is well conditioned at every time;
+- the network predicts what is well conditioned at every time, and is told the time as the angle from signal to noise;
 - every image is seen at ``times`` noise levels at once, one from each of as many equal parts of (0, 1): what the
   network learns of an image hangs less on one lucky time, and L is encoded once for all of them;
 - chroma needs less resolution than L: the map is ``chroma_scale`` times smaller, and enlarged along the edges of L;
 - the estimate of x_0 is clipped where the limits are known, which is ab in [-1, 1], not x.
+
+With ``drop`` > 0 the network sometimes sees nothing of L (its maps are zeros), so that it also learns colors as such;
+a sampler's ``guidance`` weighs the two answers (Ho & Salimans 2022).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,8 +52,8 @@ from colorbench.sampling.schedule import Schedule
 class Diffusion(Family):
     """network: forward(x, t, L, times), and its halves encode(L) and denoise(x, t, maps), as of networks/denoiser.py.
 
-    min_snr: gamma of min-SNR weights, or nothing for equal weights of all times. times: noise levels of each image in
-    a step of training.
+    min_snr: gamma of min-SNR weights, or nothing for the parameterization's own. times: noise levels of each image in a
+    step of training. drop: share of them at which L is hidden.
     """
 
     mean: Tensor
@@ -49,12 +61,17 @@ class Diffusion(Family):
 
     def __init__(
         self, *, network: nn.Module, schedule: Schedule, parameterization: Parameterization, sampler: Sampler,
-        chroma_scale: int, min_snr: float | None, times: int, weights: Mapping[str, float],
+        chroma_scale: int, min_snr: float | None, times: int, drop: float, weights: Mapping[str, float],
     ) -> None:  # fmt: skip
         super().__init__()
         if times < 1:
             raise UserError(f"model.times: expected at least 1, got {times}")
-        self.network, self.schedule, self.sampler, self.times = network, schedule, sampler, times
+        if not 0.0 <= drop < 1.0:
+            raise UserError(f"model.drop: expected a share in [0, 1), got {drop}")
+        if sampler.guidance != 1.0 and drop == 0.0:
+            raise UserError(f"sampler.guidance: {sampler.guidance} needs a model trained without L too: model.drop=0.1")
+        _check_inverse(schedule, parameterization)
+        self.network, self.schedule, self.sampler, self.times, self.drop = network, schedule, sampler, times, drop
         self.parameterization, self.chroma_scale, self.min_snr = parameterization, chroma_scale, min_snr
         self.weights = checked(weights, "denoising")
         self.register_buffer("mean", torch.zeros(1, 2, 1, 1))
@@ -65,10 +82,9 @@ class Diffusion(Family):
         """Yes."""
         return True
 
-    @property
-    def evaluations(self) -> int:
-        """The sampler's steps."""
-        return self.sampler.steps
+    def evaluations(self, height: int, width: int) -> int:
+        """The sampler's, at any size."""
+        return self.sampler.evaluations
 
     def trainable(self) -> Mapping[str, nn.Module]:
         """One network."""
@@ -91,14 +107,24 @@ class Diffusion(Family):
         """The error of the predictions, at ``times`` times for each image."""
         k = self.times
         x0 = ((shrink(batch.ab, self.chroma_scale) - self.mean) / self.std).repeat_interleave(k, dim=0)
-        t = (noise.uniform("time")[:, None] + torch.arange(k, device=x0.device)) / k  # b k
-        alpha, sigma = (s[:, None, None, None] for s in self.schedule.alpha_sigma(t.flatten()))
+        u = (noise.uniform("time")[:, None] + torch.arange(k, device=x0.device)) / k  # b k
+        t = self.schedule.drawn(u.flatten())
+        alpha, sigma = (s[:, None, None, None] for s in self.schedule.alpha_sigma(t))
         eps = noise.normal("noise", k, *x0.shape[1:]).flatten(0, 1)
         x_t = alpha * x0 + sigma * eps
-        output = self.network(x_t, self._clock(alpha, sigma), batch.L, k).float()
+        seen = self.parameterization.sees(x_t, alpha, sigma)
+        if self.drop and self.training:
+            maps = self.network.encode(batch.L)  # type: ignore[operator]
+            kept = (noise.uniform("drop", k) >= self.drop).flatten()[:, None, None, None]
+            maps = [known.repeat_interleave(k, dim=0) * kept for known in maps]
+            output = self.network.denoise(seen, self._clock(alpha, sigma), maps).float()  # type: ignore[operator]
+        else:
+            output = self.network(seen, self._clock(alpha, sigma), batch.L, k).float()
         error = (output - self.parameterization.target(x0, eps, alpha, sigma)).square().mean(dim=(1, 2, 3))
         logs = {"denoising": error, "drift": self._drift(x0, output, x_t, alpha, sigma)}
-        if self.min_snr is not None:
+        if self.min_snr is None:
+            error = error * self.parameterization.weight(alpha.flatten(), sigma.flatten())
+        else:
             error = error * self.parameterization.min_snr_weight(alpha.flatten(), sigma.flatten(), self.min_snr)
         error = error.view(-1, k).mean(dim=1)
         yield Objective(weigh({"denoising": error}, weights), "network", logs)
@@ -107,15 +133,25 @@ class Diffusion(Family):
         """One draw for each image."""
         maps = self.network.encode(L)  # type: ignore[operator]
         h, w = (-(-side // self.chroma_scale) for side in L.shape[-2:])
+        guidance = self.sampler.guidance
+        hidden = [torch.zeros_like(known) for known in maps] if guidance != 1.0 else []
 
-        def denoise(x: Tensor, t: Tensor) -> Tensor:
-            alpha, sigma = (s[:, None, None, None] for s in self.schedule.alpha_sigma(t))
-            output = self.network.denoise(x, self._clock(alpha, sigma), maps).float()  # type: ignore[operator]
-            ab = self.parameterization.x0(output, x, alpha, sigma) * self.std + self.mean
-            return (ab.clamp(-1.0, 1.0) - self.mean) / self.std
+        def denoise(x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+            x0 = self.estimate(x, alpha, sigma, maps)
+            if hidden:
+                null = self.estimate(x, alpha, sigma, hidden)
+                x0 = null + guidance * (x0 - null)
+            return ((x0 * self.std + self.mean).clamp(-1.0, 1.0) - self.mean) / self.std
 
         x = self.sampler.sample(denoise, noise, (2, h, w), self.schedule, self.parameterization.last)
         return enlarge(x * self.std + self.mean, L, self.chroma_scale).clamp(-1.0, 1.0)
+
+    def estimate(self, x: Tensor, alpha: Tensor, sigma: Tensor, maps: list[Tensor]) -> Tensor:
+        """x0_hat [b 2 h w] of x at one moment, given the condition's maps. alpha and sigma are scalars."""
+        alpha, sigma = (s.expand(len(x))[:, None, None, None] for s in (alpha, sigma))
+        seen = self.parameterization.sees(x, alpha, sigma)
+        output = self.network.denoise(seen, self._clock(alpha, sigma), maps).float()  # type: ignore[operator]
+        return self.parameterization.x0(output, x, alpha, sigma)
 
     def _clock(self, alpha: Tensor, sigma: Tensor) -> Tensor:
         """What the network is told of the time, whatever the schedule: the angle from signal to noise, in [0, 1]."""
@@ -126,3 +162,17 @@ class Diffusion(Family):
         with torch.no_grad():
             error = (self.parameterization.x0(output, x_t, alpha, sigma) - x0) * self.std
             return error.mean(dim=(0, 2, 3)).norm() * color.AB_UNIT
+
+
+def _check_inverse(schedule: Schedule, parameterization: Parameterization) -> None:
+    """Does the right output give back x_0 on this path? UserError otherwise (v on a path that is not preserving)."""
+    t = torch.linspace(0.05, parameterization.last, 8)
+    alpha, sigma = (s.view(-1, 1, 1, 1) for s in schedule.alpha_sigma(t))
+    x0, eps = torch.full_like(alpha, 0.7), torch.full_like(alpha, -1.3)
+    output = parameterization.target(x0, eps, alpha, sigma)
+    found = parameterization.x0(output, alpha * x0 + sigma * eps, alpha, sigma)
+    if not torch.allclose(found, x0, atol=1e-2):
+        raise UserError(
+            "model.parameterization: this one does not give back the image on this schedule's path; v needs a variance "
+            "preserving one (cosine, linear); velocity and karras fit all"
+        )

@@ -21,7 +21,7 @@ class Gray(Family):
 
     def __init__(self) -> None:
         super().__init__()
-        self.weights: Weights = {}
+        self.weights = Weights({})
 
     def trainable(self) -> Mapping[str, nn.Module]:
         """No group."""

@@ -28,7 +28,7 @@ class LumaMean(Family):
 
     def __init__(self) -> None:
         super().__init__()
-        self.weights: Weights = {}
+        self.weights = Weights({})
         self.register_buffer("ab", torch.zeros(BINS, 2))
 
     def trainable(self) -> Mapping[str, nn.Module]:

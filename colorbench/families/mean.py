@@ -25,7 +25,7 @@ class Mean(Family):
 
     def __init__(self) -> None:
         super().__init__()
-        self.weights: Weights = {}
+        self.weights = Weights({})
         self.register_buffer("ab", torch.zeros(2))
 
     def trainable(self) -> Mapping[str, nn.Module]:

@@ -30,7 +30,7 @@ class Nearest(Family):
 
     def __init__(self, *, bank: int) -> None:
         super().__init__()
-        self.weights: Weights = {}
+        self.weights = Weights({})
         self.register_buffer("keys", torch.zeros(bank, 256))
         self.register_buffer("ab", torch.zeros(bank, 2, _SIDE, _SIDE, dtype=torch.int8))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))

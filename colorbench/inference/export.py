@@ -44,6 +44,7 @@ from colorbench.networks.guided import enlarge
 from colorbench.noise import Noise
 from colorbench.registry import lookup
 from colorbench.retrieval.reference import TakesReference
+from colorbench.sampling.sampler import StepSampler, Walk
 
 FORMATS = {"onnx": ".onnx", "onnx-int8": ".int8.onnx", "torch-export": ".pt2"}
 _INTEGER = ("Conv", "ConvTranspose", "Relu", "LeakyRelu", "MaxPool", "Resize")
@@ -113,6 +114,8 @@ def exportable(family: Family, size: int, rgb: bool = False) -> Subject:
     if isinstance(family, lookup("family", "diffusion")):  # type: ignore[arg-type]
         if rgb:
             raise UserError("--rgb: a diffusion is a loop around its denoiser; the loop that comes with it gives RGB")
+        if not isinstance(family_.sampler, StepSampler) or family_.sampler.guidance != 1.0:
+            raise UserError("only colorbench's own samplers, without guidance, can be exported; choose sampler=euler")
         stride *= family_.chroma_scale
         side = _side(size, stride)
         small = side // family_.chroma_scale
@@ -127,37 +130,57 @@ def exportable(family: Family, size: int, rgb: bool = False) -> Subject:
     return Subject(answer, example, ("L",), stride, lambda inputs, output: color.join(inputs[0], output))
 
 
-def loop(family: Family) -> dict[str, Any]:
-    """The sampler as numbers. Every step is linear, whatever the sampler, schedule and parameterization are:
+@dataclass(frozen=True)
+class Unit(Noise):
+    """Noise whose numbers are all one vector."""
 
-    x0 = p x + q network(x, t, L), clipped;   x <- a x + b x0 + c x0_before + d z
+    vector: Tensor
+
+    def normal(self, purpose: str, *shape: int) -> Tensor:
+        """The vector."""
+        return self.vector
+
+
+def loop(family: Family) -> dict[str, Any]:
+    """The sampler as numbers. With the basis (x, x0 before, z, x0 first, x0 second ...) a step is
+
+    x0 = p point + q network(c point, t, L), clipped, at each point = at . basis that it asks at;   x <- next . basis
     """
     family_: Any = family
     schedule, sampler, parameterization = family_.schedule, family_.sampler, family_.parameterization
-    times = schedule.times(sampler.steps, parameterization.last)
-    alphas, sigmas = schedule.alpha_sigma(times)
-    noise = Noise(torch.zeros(1, dtype=torch.int64))
+    alphas, sigmas = schedule.alpha_sigma(schedule.times(sampler.steps, parameterization.last))
+    most = 5
+    basis = list(torch.eye(most).view(most, 1, most, 1, 1))  # a linear map is known by what it makes of unit vectors
     one, nothing = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)
     steps = []
     for i in range(sampler.steps):
+        asks: list[dict[str, Any]] = []
 
-        def after(x: Tensor, x0: Tensor, before: Tensor, i: int = i) -> float:
-            return float(sampler.step(x, x0, alphas, sigmas, i, noise, [before] if i else []))
+        def estimate(point: Tensor, alpha: Tensor, sigma: Tensor, asks: list[dict[str, Any]] = asks) -> Tensor:
+            moment = alpha.view(1, 1, 1, 1), sigma.view(1, 1, 1, 1)
+            asks.append({
+                "t": float(family_._clock(*moment)), "at": point.flatten().tolist(),
+                "c": float(parameterization.sees(one, *moment)),
+                "p": float(parameterization.x0(nothing, one, *moment)),
+                "q": float(parameterization.x0(one, nothing, *moment)),
+            })  # fmt: skip
+            return basis[2 + len(asks)]
 
-        def estimate(output: Tensor, x: Tensor, i: int = i) -> float:
-            alpha, sigma = (s[i].view(1, 1, 1, 1) for s in (alphas, sigmas))
-            return float(parameterization.x0(output, x, alpha, sigma))
-
-        still = after(nothing, nothing, nothing)
-        steps.append({
-            "t": float(family_._clock(alphas[i].view(1), sigmas[i].view(1))),
-            "p": estimate(nothing, one), "q": estimate(one, nothing),
-            "a": after(one, nothing, nothing) - still, "b": after(nothing, one, nothing) - still,
-            "c": after(nothing, nothing, one) - still, "d": still / float(noise.normal(f"step {i}", 1, 1, 1)),
-        })  # fmt: skip
-    start = 1.0 if parameterization.last == 1.0 else float(sigmas[0])
-    return {"scale": family_.chroma_scale, "mean": family_.mean.flatten().tolist(), "start": start,
-            "std": family_.std.flatten().tolist(), "steps": steps}  # fmt: skip
+        walk = Walk(
+            estimate,
+            schedule,
+            alphas,
+            sigmas,
+            Unit(torch.zeros(1, dtype=torch.int64), basis[2]),
+            sampler.temperature,
+            i,
+            [basis[1]] if i else [],
+        )
+        after = sampler.step(basis[0], walk)
+        steps.append({"asks": asks, "next": after.flatten().tolist()})
+    return {"scale": family_.chroma_scale, "mean": family_.mean.flatten().tolist(),
+            "start": float(sigmas[0]) * sampler.temperature, "std": family_.std.flatten().tolist(),
+            "steps": steps}  # fmt: skip
 
 
 def ship_loop(family: Family, subject: Subject, file: Path) -> list[Path]:

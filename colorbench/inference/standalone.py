@@ -2,17 +2,18 @@
 
     python NAME.sample.py NAME.loop.json GRAY COLORED [SEED]
 
-``colorbench export`` puts this file beside the denoiser. Every step of every sampler is linear,
+``colorbench export`` puts this file beside the denoiser. Every step of every sampler is linear. It
+asks the denoiser once or twice, each time at a combination of what is known, (x, x0 of the step before, z, x0 ...):
 
-    x0 = p x + q denoiser(x, t, L), clipped to colors that exist;   x <- a x + b x0 + c x0_before + d z
+    x0 = p point + q denoiser(c point, t, L), clipped to colors that exist, point = at . known;   x <- next . known
 
-and the numbers p ... d of each are in NAME.loop.json. A seed's colors differ from those of PyTorch's own sampler, which
+and the numbers of each step are in NAME.loop.json. A seed's colors differ from those of PyTorch's own sampler, which
 draws from other streams; the same z gives the same picture.
 """
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +46,22 @@ class Sampler:
         x = np.float32(self.plan["start"]) * draw("start", shape).astype(np.float32)
         before = np.zeros_like(x)
         for i, step in enumerate(self.plan["steps"]):
-            t = np.full(len(x), step["t"], np.float32)
-            (output,) = self.denoiser.run(None, {"x": x, "t": t, "L": L})
-            x0 = np.float32(step["p"]) * x + np.float32(step["q"]) * output
-            x0 = (np.clip(x0 * std + mean, -1, 1) - mean) / std
-            x = np.float32(step["a"]) * x + np.float32(step["b"]) * x0 + np.float32(step["c"]) * before
-            if step["d"]:
-                x = x + np.float32(step["d"]) * draw(f"step {i}", shape).astype(np.float32)
-            before = x0
+            drawn = any(numbers[2] for numbers in [step["next"], *(ask["at"] for ask in step["asks"])])
+            known = [x, before, draw(f"step {i}", shape).astype(np.float32) if drawn else np.zeros_like(x)]
+            for ask in step["asks"]:
+                point = combined(ask["at"], known)
+                inputs = {"x": np.float32(ask["c"]) * point, "t": np.full(len(x), ask["t"], np.float32), "L": L}
+                (output,) = self.denoiser.run(None, inputs)
+                x0 = np.float32(ask["p"]) * point + np.float32(ask["q"]) * output
+                known.append((np.clip(x0 * std + mean, -1, 1) - mean) / std)
+            x, before = combined(step["next"], known), known[3]
         (rgb,) = self.finish.run(None, {"x": x, "L": L})
         return rgb[:, :, :height, :width].transpose(0, 2, 3, 1)
+
+
+def combined(numbers: Sequence[float], known: Sequence[Any]) -> Any:
+    """The sum of number times array."""
+    return sum(np.float32(number) * array for number, array in zip(numbers, known, strict=False) if number)
 
 
 def lightness(gray: Any) -> Any:

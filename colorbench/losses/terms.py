@@ -11,10 +11,11 @@ from torch import Tensor
 
 from colorbench.arrays import Chroma
 from colorbench.errors import UserError
+from colorbench.family import Weights
 from colorbench.registry import suggest
 
 
-def checked(weights: Mapping[str, float], *names: str) -> dict[str, float]:
+def checked(weights: Mapping[str, float], *names: str) -> Weights:
     """The coefficients, if they are exactly those of ``names``; a UserError otherwise."""
     for name in weights:
         if name not in names:
@@ -22,7 +23,7 @@ def checked(weights: Mapping[str, float], *names: str) -> dict[str, float]:
     for name in names:
         if name not in weights:
             raise UserError(f"weights.{name}: missing; write 0 to turn the term off")
-    return {name: float(weights[name]) for name in names}
+    return Weights({name: float(weights[name]) for name in names})
 
 
 def chroma_ratio(ab_hat: Chroma, ab: Chroma) -> Tensor:

@@ -212,7 +212,7 @@ def draw_picture(
 ) -> Path:
     """gray | truth | two draws of the law | conditional mean | each family (``draws`` of them if it is stochastic)."""
     batch = next(iter(plan.pictures.take(scenes).batches(scenes, device)))
-    sampler, mean = Oracle(answer="sample", level=world.level), Oracle(answer="mean", level=world.level)
+    sampler, mean = (Oracle(answer=answer, level=world.level, chroma_scale=1) for answer in ("sample", "mean"))
     columns = {
         "gray": color.to_bytes(color.decode(batch.L, torch.zeros_like(batch.ab))),
         "truth": color.to_bytes(batch.rgb),

@@ -25,7 +25,7 @@ import torch
 from colorbench import color
 from colorbench.arrays import Bytes, PerImage, Picture, Tensor
 from colorbench.batch import Batch
-from colorbench.family import Family
+from colorbench.family import Family, Weights
 from colorbench.noise import Noise
 
 Alarms = Mapping[str, Sequence[float]]
@@ -80,7 +80,7 @@ class Monitor:
             ab_hat = family.colorize(batch.L, noise).float()
             rgb_hat = color.to_bytes(color.decode(batch.L, ab_hat))
             rgb = color.to_bytes(batch.rgb)
-            moments.add(batch, ab_hat, rgb_hat, rgb, _loss(family, batch, noise))
+            moments.add(batch, ab_hat, rgb_hat, rgb, _loss(family, batch, noise, progress))
             rows.append((color.to_bytes(color.decode(batch.L, torch.zeros_like(ab_hat))), rgb, rgb_hat))
         values = moments.values()
         flags = self._ring(values, images, progress)
@@ -160,7 +160,8 @@ def colorfulness(rgb: Picture) -> PerImage:
     return spread + 0.3 * (rg.mean(dim=1).square() + yb.mean(dim=1).square()).sqrt()
 
 
-def _loss(family: Family, batch: Batch, noise: Noise) -> PerImage:
+def _loss(family: Family, batch: Batch, noise: Noise, progress: float) -> PerImage:
     """Sum of everything that the family yields, at its default weights."""
-    losses = [objective.loss.detach().float() for objective in family.objectives(batch, noise, family.weights)]
+    weights = Weights(family.weights, progress)
+    losses = [objective.loss.detach().float() for objective in family.objectives(batch, noise, weights)]
     return sum(losses, torch.zeros(len(batch), device=batch.L.device))

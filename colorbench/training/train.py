@@ -256,7 +256,8 @@ def _facts(
         "images_seen": outcome.clock.images, "seconds": outcome.clock.seconds, "ended_by": outcome.reason,
         "best": outcome.best, "waiting_seconds": outcome.waiting, "peak_memory_mb": peak,
         "parameters": sum(p.numel() for p in family.parameters()),
-        "evaluations": family.evaluations, "stochastic": family.stochastic,
+        "evaluations": family.evaluations(config["data"]["size"], config["data"]["size"]),
+        "stochastic": family.stochastic,
         "device": str(device), "precision": precision, "budget": dict(config["budget"]),
     }  # fmt: skip
 

@@ -8,6 +8,7 @@ from toys import SETTINGS, SGD, Duel, Line, Memory, batches, engine, weights
 
 from colorbench.engine.budget import Budget
 from colorbench.errors import UserError
+from colorbench.family import Objective
 
 
 def make(cls, seed=0):
@@ -218,3 +219,59 @@ def test_noise_in_training_belongs_to_the_image_and_not_to_the_batch(tmp_path):
 def test_a_batch_that_cannot_be_shared_is_one_line(tmp_path):
     with pytest.raises(UserError, match="batch_size: 8 cannot be shared"):
         engine(make(Line), tmp_path, settings=replace(SETTINGS, accumulate=3))
+
+
+def test_a_group_with_an_interval_takes_every_nth_step(tmp_path):
+    family = make(Duel)
+    runner = engine(family, tmp_path, phases=[{"every": {"generator": 5}}])
+    moved, original = [], runner._step
+
+    def spy(batch, phase, sums):
+        before = copy.deepcopy(family)
+        original(batch, phase, sums)
+        moved.append(tuple(
+            not torch.equal(getattr(family, name).weight, getattr(before, name).weight)
+            for name in ("discriminator", "generator")
+        ))  # fmt: skip
+
+    runner._step = spy
+    runner.fit()
+    assert moved == [(True, i % 5 == 4) for i in range(10)]
+    with pytest.raises(UserError, match="expected at least 1"):
+        engine(make(Duel), tmp_path, phases=[{"every": {"generator": 0}}])
+    with pytest.raises(UserError, match="no group 'critic'"):
+        engine(make(Duel), tmp_path, phases=[{"every": {"critic": 2}}])
+
+
+class Both(Duel):
+    """One loss for both groups, which is the distance between two answers."""
+
+    def objectives(self, batch, noise, weights):
+        score = self.discriminator(torch.cat([batch.L, self.generator(batch.L)], 1))
+        yield Objective((score - 1.0).square().mean(dim=(1, 2, 3)), ("generator", "discriminator"))
+
+
+def test_one_objective_may_move_several_groups_as_one_optimizer_would(tmp_path):
+    family, twin = make(Both), make(Both)
+    memory = Memory()
+    engine(family, tmp_path, memory=memory).fit()
+    optimizer = torch.optim.SGD(twin.parameters(), lr=0.1)
+    stream = batches()(0)
+    for _ in range(10):
+        optimizer.zero_grad()
+        next(twin.objectives(next(stream), None, None)).loss.mean().backward()
+        optimizer.step()
+    torch.testing.assert_close(weights(family), weights(twin))
+    assert "train/loss_generator+discriminator" in memory.rows[0][1]
+
+
+def test_a_family_knows_how_much_of_the_budget_is_spent(tmp_path):
+    seen = []
+
+    class Watching(Line):
+        def objectives(self, batch, noise, weights):
+            seen.append(weights.progress)
+            return super().objectives(batch, noise, weights)
+
+    engine(make(Watching), tmp_path, budget=Budget(images=32, seconds=None)).fit()
+    assert seen == [0.0, 0.25, 0.5, 0.75]

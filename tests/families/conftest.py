@@ -8,38 +8,41 @@ import torch
 
 from colorbench.batch import Batch
 from colorbench.color import to_bytes
-from colorbench.family import Family
+from colorbench.family import Family, Weights
 from colorbench.noise import Noise
 from colorbench.registry import build
 from colorbench.runs import config
 
-SMALL: dict[str, dict[str, Any]] = {
-    "unet": {"width": 16, "max_width": 32, "levels": 3, "blocks": 1},
-    "autoencoder": {"width": 16, "max_width": 32, "levels": 3, "blocks": 1},
-    "unetcolorizer": {"base": 8, "poolings": 2},
-    "resnet": {"width": 8, "stem": "half"},
-    "resunet": {"width": 8, "stem": "half", "blocks": 1},
-    "pix2pix": {"width": 16, "levels": 4},
-    "latent": {"width": 16, "max_width": 32, "levels": 3, "posterior_width": 8, "latent": 16},
-    "denoiser": {"width": 32, "multipliers": [1, 1], "blocks": 1, "condition_width": 16},
-    "film": {"widths": [16, 32], "blocks": 1, "style": 16},
-    "pyramid": {"width": 8, "widths": [16, 32]},
-    "patch": {"width": 8, "layers": 2},
-    "convolutional": {"width": 8, "layers": 2},
-}
-"""Network -> options that make it quick."""
-
-TRAINED = (
-    "resnet", "unet", "unetcolorizer", "gan", "unetgan", "pix2pix", "vae", "unetvae", "ddpm", "ddim", "resunetgan",
-    "resunetgan_retrieval", "energy",
-)  # fmt: skip
-"""The models of this project that learn."""
+SMALL: dict[str, Any] = {
+    "width": 16, "max_width": 32, "levels": 3, "blocks": 1, "layers": 2, "base": 8, "poolings": 2, "stem": "half",
+    "posterior_width": 8, "latent": 16, "multipliers": [1, 1], "condition_width": 16, "steps": 8,
+    "widths": [16, 32], "style": 16,
+}  # fmt: skip
+"""Option of any network or sampler -> a value that makes it quick, where it is of the same type."""
 
 
 @cache
 def _composed(model: str, overrides: tuple[str, ...]) -> dict[str, Any]:
     perceptual = ["perceptual=none"] if model.startswith("resunet") else []  # VGG's weights are no part of the tests
     return config.compose(["data=photos", f"model={model}", *perceptual, *overrides])
+
+
+def learners() -> list[str]:
+    """The models of conf/model with something to train: found, not listed."""
+    return [name for name in config.options("model") if _learns(name)]
+
+
+@cache
+def _learns(model: str) -> bool:
+    return bool(small(model).trainable())
+
+
+def alike(models: list[str]) -> list[str]:
+    """One of each group that train alike: what differs in the sampler only is left out."""
+    found: dict[str, str] = {}
+    for model in models:
+        found.setdefault(str({k: v for k, v in _composed(model, ())["model"].items() if k != "sampler"}), model)
+    return list(found.values())
 
 
 def small(model: str, *overrides: str, seed: int = 0, **changes: Any) -> Family:
@@ -53,9 +56,9 @@ def _shrunk(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     node = {key: _shrunk(value) for key, value in node.items()}
-    if "sampler" in node and isinstance(node["sampler"], str) and "steps" in node:
-        node["steps"] = 4
-    return {**node, **SMALL.get(node.get("network"), {})} if isinstance(node.get("network"), str) else node
+    if not any(isinstance(node.get(kind), str) for kind in ("network", "sampler")):
+        return node
+    return {key: SMALL[key] if type(SMALL.get(key)) is type(value) else value for key, value in node.items()}
 
 
 def pictures(count: int = 4, size: int = 32, seed: int = 0) -> Batch:
@@ -72,18 +75,19 @@ def step(
 ) -> dict[str, float]:
     """One step as the engine makes it; the mean loss of each group."""
     losses = {}
-    objectives = family.objectives(batch, noise, family.weights)
+    objectives = family.objectives(batch, noise, Weights(family.weights))
     while True:
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):  # left before weights change: it caches casts
             objective = next(objectives, None)
         if objective is None:
             return losses
-        group = list(family.trainable()[objective.updates].parameters())
-        optimizers[objective.updates].zero_grad()
         loss = objective.loss.mean()
-        loss.backward(inputs=group)
-        optimizers[objective.updates].step()
-        losses[objective.updates] = float(loss.detach())
+        for name in objective.groups:
+            optimizers[name].zero_grad()
+            losses[name] = float(loss.detach())
+        loss.backward(inputs=[p for name in objective.groups for p in family.trainable()[name].parameters()])
+        for name in objective.groups:
+            optimizers[name].step()
 
 
 def adam(family: Family, lr: float = 2e-3) -> dict[str, torch.optim.Optimizer]:

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from families.conftest import TRAINED, _composed, adam, pictures, small, step
+from families.conftest import _composed, adam, alike, learners, pictures, small, step
 
+from colorbench.errors import UserError
 from colorbench.noise import Noise
-from colorbench.registry import build
-from colorbench.runs import config
 
+TRAINED = learners()
 models = pytest.mark.parametrize("model", TRAINED)
 
 
@@ -17,11 +17,9 @@ def prepared(model, batch, seed=0, **changes):
     return family
 
 
-def test_every_model_that_learns_is_covered_here():
-    others = set(config.options("model")) - set(TRAINED)
-    for model in others:
-        tree = config.compose(["data=photos", f"model={model}"])["model"]
-        assert not build("family", tree, "model").trainable(), f"{model} learns: add it to TRAINED"
+def test_the_models_that_learn_are_found():
+    assert {"unet", "gan", "ddpm", "ddim", "vae", "pix2pix"} <= set(TRAINED)
+    assert not {"gray", "oracle", "nearest"} & set(TRAINED)
 
 
 @models
@@ -39,9 +37,9 @@ def test_each_objective_has_one_loss_per_image_and_reaches_its_own_group_only(mo
     for objective in family.objectives(batch, Noise.of(0, batch.ids), family.weights):
         assert objective.loss.shape == (len(batch),)
         assert objective.loss.isfinite().all()
-        own = groups[objective.updates]
-        gradients = torch.autograd.grad(objective.loss.mean(), own, allow_unused=True, retain_graph=True)
-        reached[objective.updates] |= {i for i, g in enumerate(gradients) if g is not None}
+        for name in objective.groups:
+            gradients = torch.autograd.grad(objective.loss.mean(), groups[name], allow_unused=True, retain_graph=True)
+            reached[name] |= {i for i, g in enumerate(gradients) if g is not None}
         if objective.updates == "discriminator":
             foreign = torch.autograd.grad(objective.loss.mean(), groups["generator"], allow_unused=True)
             assert all(g is None for g in foreign)
@@ -100,29 +98,32 @@ def test_objectives_draw_nothing_from_the_global_generator(model, batch):
     family = prepared(model, batch).train()
     state = torch.get_rng_state()
     for objective in family.objectives(batch, Noise.of(0, batch.ids), family.weights):
-        objective.loss.mean().backward(inputs=list(family.trainable()[objective.updates].parameters()))
+        objective.loss.mean().backward(inputs=[p for g in objective.groups for p in family.trainable()[g].parameters()])
     with torch.no_grad():
         family.eval().colorize(batch.L, Noise.of(0, batch.ids))
     assert torch.equal(state, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("model", [m for m in TRAINED if m != "ddim"])  # it trains as ddpm does
+@pytest.mark.parametrize("model", alike(TRAINED))
 def test_one_batch_can_be_overfitted(model):
     batch = pictures(2)
     family = prepared(model, batch, **({"duplicate": 0.0} if "retrieval" in model else {})).train()
     optimizers = adam(family, 3e-3)
-    for visit in range(
-        {"ddpm": 250, "vae": 200, "unetvae": 120, "pix2pix": 80, "unetcolorizer": 80, "energy": 120}.get(model, 40)
-    ):
+    for visit in range(320):
         step(family, optimizers, batch, Noise.of(0, batch.ids, visit))
+        if visit % 40 == 39 and _error(family, batch) < 0.6 * float(batch.ab.abs().mean()):
+            return
+    pytest.fail("320 steps on two pictures leave more than 60 % of their chroma unexplained")
+
+
+def _error(family, batch):
     family.eval()
     with torch.no_grad():
-        if family.stochastic:
-            draws = [family.colorize(batch.L, Noise.of(0, batch.ids, visit)) for visit in range(4)]
-            error = torch.stack([(ab - batch.ab).abs().mean() for ab in draws]).mean()
-        else:
-            error = (family.colorize(batch.L, Noise.of(0, batch.ids)) - batch.ab).abs().mean()
-    assert float(error) < 0.6 * float(batch.ab.abs().mean())
+        draws = [
+            family.colorize(batch.L, Noise.of(0, batch.ids, visit)) for visit in range(4 if family.stochastic else 1)
+        ]
+    family.train()
+    return float(torch.stack([(ab - batch.ab).abs().mean() for ab in draws]).mean())
 
 
 @models
@@ -138,18 +139,16 @@ def test_bfloat16_and_float32_agree_in_trend(model):
     assert ends[1] == pytest.approx(ends[0], rel=0.3)
 
 
-@pytest.mark.parametrize("model", ["gan", "unetgan", "pix2pix", "resunetgan", "resunetgan_retrieval"])
+@pytest.mark.parametrize("model", [m for m in TRAINED if "discriminator" in small(m).trainable()])
 def test_a_term_of_weight_zero_costs_nothing(model, batch):
     family = prepared(model, batch).train()
     family.discriminator.register_forward_pre_hook(lambda *_: pytest.fail("the discriminator was asked"))
-    objectives = list(family.objectives(batch, Noise.of(0, batch.ids), {**family.weights, "adversarial": 0.0}))
+    objectives = list(family.objectives(batch, Noise.of(0, batch.ids), family.weights.but(adversarial=0.0)))
     assert [o.updates for o in objectives] == ["generator"]
 
 
-@pytest.mark.parametrize("model", TRAINED)
+@models
 def test_a_misspelt_weight_is_refused(model):
-    from colorbench.errors import UserError
-
     weights = _composed(model, ())["model"]["weights"]
     with pytest.raises(UserError, match=r"weights\.adversal"):
         small(model, weights={**weights, "adversal": 1.0})

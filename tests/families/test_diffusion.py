@@ -1,8 +1,12 @@
 """Diffusion: each known cause of failure, designed out."""
 
+import pytest
 import torch
-from families.conftest import adam, pictures, small, step
+from families.conftest import _composed, adam, pictures, small, step
 
+from colorbench.errors import UserError
+from colorbench.family import Weights
+from colorbench.networks.guided import enlarge, shrink
 from colorbench.noise import Noise
 from colorbench.registry import build
 
@@ -11,8 +15,6 @@ def test_the_network_sees_chroma_of_unit_deviation_whatever_the_data():
     batch = pictures(64)
     family = small("ddpm")
     family.prepare([batch])
-    from colorbench.networks.guided import shrink
-
     x = (shrink(batch.ab, family.chroma_scale) - family.mean) / family.std
     torch.testing.assert_close(x.mean(dim=(0, 2, 3)), torch.zeros(2), atol=1e-4, rtol=0)
     torch.testing.assert_close(x.std(dim=(0, 2, 3)), torch.ones(2), atol=1e-2, rtol=0)
@@ -29,11 +31,8 @@ def test_ddpm_and_ddim_load_each_others_checkpoint():
 def test_an_untrained_network_that_knows_the_truth_gives_the_truth(monkeypatch):
     """With v of the true image as the network's answer every sampler ends at the true image."""
     batch = pictures(3, size=32)
-    from colorbench.networks.guided import enlarge, shrink
-
-    for sampler in ({"sampler": "ddpm"}, {"sampler": "ddim", "eta": 0.0}, {"sampler": "dpmpp"}):
-        sampler["steps"] = 10
-        family = small("ddim", sampler=sampler, chroma_scale=4)
+    for sampler in ("ddpm", "ddim", "dpmpp", "euler", "heun", "churn"):
+        family = small("ddim", f"sampler={sampler}", chroma_scale=4)
         family.prepare([batch])
         x0 = (shrink(batch.ab, 4) - family.mean) / family.std
 
@@ -95,6 +94,77 @@ def test_several_times_of_an_image_are_one_from_each_part_and_count_as_one_image
         own = known.view(3, k, *known.shape[1:])
         assert (own == own[:, :1]).all()
         assert not (own[0] == own[1]).all()
+
+
+def test_a_combination_that_does_not_give_back_the_image_is_refused():
+    with pytest.raises(UserError, match=r"model\.parameterization.*v needs a variance preserving"):
+        small("flow", "parameterization@model.parameterization=v")
+    for name in ("x0", "x0v", "eps", "karras"):
+        small("flow", f"parameterization@model.parameterization={name}")
+
+
+@pytest.mark.parametrize("model", ["ddpm", "flow", "edm"])
+def test_the_network_is_told_the_same_time_on_every_path_and_sees_no_great_numbers(model, monkeypatch):
+    batch, seen = pictures(8), []
+    family = small(model).train()
+    family.prepare([batch])
+    network = family.network.forward
+    monkeypatch.setattr(family.network, "forward", lambda x, t, L, k: seen.append((x, t)) or network(x, t, L, k))
+    list(family.objectives(batch, Noise.of(0, batch.ids), Weights(family.weights)))
+    ((x, t),) = seen
+    assert t.min() > 0.0
+    assert t.max() < 1.0
+    assert x.std() < 1.5
+    mixed = torch.stack(family.schedule.alpha_sigma(family.schedule.drawn(torch.linspace(0.05, 0.95, 9))))
+    expected = torch.atan2(mixed[1], mixed[0]) / (torch.pi / 2)
+    torch.testing.assert_close(family._clock(mixed[0], mixed[1]), expected)
+
+
+def test_chroma_may_be_eight_times_smaller():
+    batch = pictures(2, size=64)
+    family = small("flow", chroma_scale=8, network={**_composed("flow", ())["model"]["network"], "scale": 8}).eval()
+    family.prepare([batch])
+    sizes = []
+    family.network.stem.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape))
+    with torch.no_grad():
+        assert family.colorize(batch.L, Noise.of(0, batch.ids)).shape == (2, 2, 64, 64)
+    assert set(sizes) == {(2, 2, 8, 8)}
+
+
+def test_guidance_moves_along_the_line_from_what_is_known_without_L_and_costs_two_passes(monkeypatch):
+    batch = pictures(2)
+    plain = small("flow", "model.drop=0.5", "sampler.steps=1")
+    guided = small("flow", "model.drop=0.5", "sampler.steps=1", "sampler.guidance=3.0")
+    plain.prepare([batch]), guided.prepare([batch])
+    for family in (plain, guided):
+        family.sampler.steps = 1
+        monkeypatch.setattr(family.network, "denoise", lambda x, t, maps: x - 0.1 * (maps[0].abs().sum() > 0))
+    noise = Noise.of(0, batch.ids)
+    found = {}
+    for name, family in {"plain": plain, "guided": guided}.items():
+        ab = family.colorize(torch.full_like(batch.L, 0.3), noise)  # flat, so that enlarging adds nothing
+        found[name] = (shrink(ab, 4) - family.mean) / family.std
+    torch.testing.assert_close(found["plain"], torch.full_like(found["plain"], 0.1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(found["guided"], torch.full_like(found["guided"], 0.3), atol=1e-4, rtol=0)
+    assert guided.evaluations(32, 32) == 2 * plain.evaluations(32, 32)
+    with pytest.raises(UserError, match=r"sampler\.guidance.*model\.drop"):
+        small("flow", "sampler.guidance=3.0")
+
+
+def test_L_is_hidden_as_often_as_asked_while_training_only(monkeypatch):
+    batch = pictures(64)
+    family = small("flow", drop=0.25)
+    family.prepare([batch])
+    shown = []
+    denoise = family.network.denoise
+    monkeypatch.setattr(
+        family.network, "denoise", lambda x, t, maps: shown.append(maps[0].flatten(1).any(1)) or denoise(x, t, maps)
+    )
+    for mode, share in ((True, 0.75), (False, 1.0)):
+        family.train(mode)
+        shown.clear()
+        list(family.objectives(batch, Noise.of(0, batch.ids), Weights(family.weights)))
+        assert shown[0].float().mean().item() == pytest.approx(share, abs=0.09)
 
 
 def test_the_drift_of_the_mean_color_is_logged():

@@ -5,12 +5,12 @@ from itertools import combinations
 import pytest
 import torch
 
-from colorbench import config
 from colorbench.batch import Batch
 from colorbench.errors import UserError
 from colorbench.family import Family
 from colorbench.noise import Noise
 from colorbench.registry import build
+from colorbench.runs import config
 
 SAMPLERS = ("marginal", "neighbors", "confetti")
 DRAWS = 8

@@ -88,26 +88,37 @@ def test_what_cannot_be_exported_is_refused(models, tmp_path):
 
 
 DIFFUSION = {
-    "family": "diffusion", "schedule": {"schedule": "cosine", "shift": 4.0}, "chroma_scale": 2, "min_snr": None,
-    "times": 1,
+    "family": "diffusion", "chroma_scale": 2, "min_snr": None,
+    "times": 1, "drop": 0.0,
     "weights": {"denoising": 1},
     "network": {
         "network": "denoiser", "outputs": 2, "scale": 2, "width": 8, "multipliers": [1, 2], "blocks": 1, "attention": 1,
         "condition_width": 8, "norm": "batch", "dropout": 0.0,
     },
 }  # fmt: skip
-SAMPLERS = [
-    ({"sampler": "ddpm", "steps": 4}, "v"),
-    pytest.param({"sampler": "ddim", "steps": 4, "eta": 0.5}, "eps", marks=pytest.mark.slow),
-    pytest.param({"sampler": "dpmpp", "steps": 5}, "x0", marks=pytest.mark.slow),
+COSINE = {"schedule": "cosine", "shift": 4.0}
+KARRAS = {"schedule": "karras", "highest": 160.0, "lowest": 0.004, "rho": 7.0, "mean": 0.0, "deviation": 1.2}
+CHURN = {"sampler": "heun", "steps": 3, "churn": 1.0, "lowest": 0.05, "highest": 50.0, "inflation": 1.003}
+LOOPS = [
+    ({"sampler": "ddpm", "steps": 4}, COSINE, {"parameterization": "v"}),
+    (CHURN, KARRAS, {"parameterization": "karras", "data": 1.0}),
+    pytest.param(
+        {"sampler": "ddim", "steps": 4, "eta": 0.5}, COSINE, {"parameterization": "eps"}, marks=pytest.mark.slow
+    ),
+    pytest.param({"sampler": "dpmpp", "steps": 5}, COSINE, {"parameterization": "x0"}, marks=pytest.mark.slow),
+    pytest.param(
+        {"sampler": "euler", "steps": 5}, {"schedule": "straight", "shift": 4.0, "spread": None},
+        {"parameterization": "velocity"}, marks=pytest.mark.slow,
+    ),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("sampler", "parameterization"), SAMPLERS)
-def test_the_loop_beside_a_denoiser_draws_what_pytorch_draws(sampler, parameterization, tmp_path):
+@pytest.mark.parametrize(("sampler", "schedule", "parameterization"), LOOPS)
+def test_the_loop_beside_a_denoiser_draws_what_pytorch_draws(sampler, schedule, parameterization, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    family = colorful({**DIFFUSION, "sampler": sampler, "parameterization": {"parameterization": parameterization}})
+    sampler = {**sampler, "guidance": 1.0, "temperature": 0.8}
+    family = colorful({**DIFFUSION, "sampler": sampler, "schedule": schedule, "parameterization": parameterization})
     for name, x in family.network.named_parameters():  # layers that start at zero would hide what comes before them
         if not x.any():
             nn.init.normal_(x, 0.0, 0.05 if name.startswith("out") else 0.2)
@@ -130,6 +141,14 @@ def test_the_loop_beside_a_denoiser_draws_what_pytorch_draws(sampler, parameteri
         theirs = color.decode(L, family.colorize(L, noise)).clamp(0, 1)[:, :, :18, :20]
     assert theirs.std(dim=1).mean() > 0.01
     assert np.abs(mine - theirs.permute(0, 2, 3, 1).numpy()).max() < 2e-3
+
+
+def test_a_loop_that_the_program_cannot_make_is_refused(tmp_path):
+    sampler = {"sampler": "euler", "steps": 4, "guidance": 2.0, "temperature": 1.0}
+    parts = {"sampler": sampler, "schedule": COSINE, "parameterization": {"parameterization": "v"}, "drop": 0.1}
+    model = Colorizer(colorful({**DIFFUSION, **parts}), 16, "diffusion", torch.device("cpu"), tmp_path)
+    with pytest.raises(UserError, match="without guidance"):
+        export(model, "onnx", tmp_path / "a.onnx", _lightness())
 
 
 def test_the_shipped_program_needs_neither_pytorch_nor_colorbench():

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from colorbench import color, config
+from colorbench import color
 from colorbench.batch import Batch
 from colorbench.data.scenes.world import World
 from colorbench.metrics.draws import score_draws
 from colorbench.metrics.place import PARTS, place
 from colorbench.noise import Noise
 from colorbench.registry import build
+from colorbench.runs import config
 
 WORLD = World("standard")
 ORDER = ("law", "law through 1/4", "law through 1/8", "neighbors", "marginal", "confetti", "gray")

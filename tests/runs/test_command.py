@@ -135,7 +135,7 @@ def test_a_run_with_plugins_trains_and_is_evaluated_by_itself_and_later_where_th
     assert first.returncode == 0, first.stderr
     run = only(tmp_path / "outputs")
     assert list(run.glob("eval/*/rows.csv"))
-    named = cli(str(run), "--force", "--plugins", "mine", module="evaluate")
+    named = cli(str(run), "--force", "--plugins", "mine", verb="evaluate")
     assert named.returncode == 0, named.stderr
 
 
@@ -172,7 +172,7 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(overrides, cli, changes, wo
 
 def test_help_lists_the_groups_and_the_verbs(cli):
     done = cli("--help")
-    for word in ("model:", "unetgan", "budget.images", "evaluate colorize table"):
+    for word in ("Models", "unetgan", "budget.images", "  colorize  ", "  sampler "):
         assert word in done.stdout
 
 

@@ -1,23 +1,30 @@
 """Samplers against diffusers' schedulers, step by step, and against what is known of a Gaussian."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from colorbench import registry
+from colorbench.errors import UserError
 from colorbench.noise import Noise
 
-SAMPLERS = [
-    {"sampler": "ddpm", "steps": 8}, {"sampler": "ddim", "steps": 8, "eta": 0.0},
-    {"sampler": "ddim", "steps": 8, "eta": 0.7}, {"sampler": "dpmpp", "steps": 8},
-]  # fmt: skip
-each = pytest.mark.parametrize("config", SAMPLERS, ids=lambda c: f"{c['sampler']}-{c.get('eta', '')}")
+from .cases import build, options
+
+OWN = [name for name, c in options("sampler").items() if c["sampler"] != "diffusers"]
+each = pytest.mark.parametrize("name", OWN)
+paths = pytest.mark.parametrize("path", options("schedule"))
 SCHEDULE = registry.build("schedule", {"schedule": "cosine", "shift": 2.0})
 
 
-def guess(x, t):
+def drawn(name, denoise, noise, schedule=SCHEDULE, size=4, **changes):
+    return build("sampler", name, **changes).sample(denoise, noise, (2, size, size), schedule, 1.0)
+
+
+def guess(x, alpha, sigma):
     """Any smooth function: what a network might think x_0 is."""
-    return torch.tanh(0.7 * x + t.view(-1, 1, 1, 1)) * 0.8
+    return torch.tanh(0.7 * x + torch.atan2(sigma, alpha)) * 0.8
 
 
 def reference(scheduler, steps, x, normals=None):
@@ -25,7 +32,7 @@ def reference(scheduler, steps, x, normals=None):
     scheduler.set_timesteps(steps)
     alphas, sigmas = scheduler.alphas_cumprod.sqrt(), (1 - scheduler.alphas_cumprod).sqrt()
     for i, t in enumerate(scheduler.timesteps):
-        x0 = guess(x, ((t + 1) / 1000).expand(len(x)).float())
+        x0 = guess(x, alphas[t].float(), sigmas[t].float())
         output = (alphas[t] * x - x0) / sigmas[t]  # v
         noise = {} if normals is None else {"variance_noise": normals(i)}
         x = scheduler.step(output, t, x, **noise).prev_sample
@@ -49,8 +56,7 @@ def test_ddim_equals_diffusers():
     noise = Noise.of(0, torch.arange(3))
     scheduler = DDIMScheduler(**common(), clip_sample=False, set_alpha_to_one=True)
     expected = reference(scheduler, 8, noise.normal("start", 2, 4, 4))
-    sampler = registry.build("sampler", SAMPLERS[1])
-    found = sampler.sample(guess, noise, (2, 4, 4), SCHEDULE, 1.0)
+    found = drawn("ddim", guess, noise, steps=8)
     torch.testing.assert_close(found, expected, atol=2e-4, rtol=1e-3)
 
 
@@ -62,7 +68,7 @@ def test_ddim_with_noise_equals_diffusers():
     step = scheduler.step
     scheduler.step = lambda *a, **k: step(*a, eta=0.7, **k)
     expected = reference(scheduler, 8, noise.normal("start", 2, 4, 4), lambda i: noise.normal(f"step {i}", 2, 4, 4))
-    found = registry.build("sampler", SAMPLERS[2]).sample(guess, noise, (2, 4, 4), SCHEDULE, 1.0)
+    found = drawn("ddim", guess, noise, steps=8, eta=0.7)
     torch.testing.assert_close(found, expected, atol=5e-4, rtol=1e-3)
 
 
@@ -75,7 +81,7 @@ def test_dpmpp_equals_diffusers():
         euler_at_final=True,
     )  # fmt: skip
     expected = reference(scheduler, 8, noise.normal("start", 2, 4, 4))
-    found = registry.build("sampler", SAMPLERS[3]).sample(guess, noise, (2, 4, 4), SCHEDULE, 1.0)
+    found = drawn("dpmpp", guess, noise, steps=8)
     torch.testing.assert_close(found, expected, atol=2e-3, rtol=5e-3)
 
 
@@ -88,52 +94,147 @@ def test_ddpm_equals_diffusers_given_its_noise(monkeypatch):
     draws = iter([noise.normal(f"step {i}", 2, 4, 4) for i in range(8)])
     monkeypatch.setattr(scheduling_ddpm, "randn_tensor", lambda *a, **k: next(draws))
     expected = reference(scheduler, 8, noise.normal("start", 2, 4, 4))
-    found = registry.build("sampler", SAMPLERS[0]).sample(guess, noise, (2, 4, 4), SCHEDULE, 1.0)
+    found = drawn("ddpm", guess, noise, steps=8)
     torch.testing.assert_close(found, expected, atol=2e-3, rtol=5e-3)
 
 
 def exact(variance):
     """The best estimate of x_0 ~ N(0, variance)."""
+    return lambda x, alpha, sigma: alpha * variance * x / (alpha**2 * variance + sigma**2)
 
-    def denoise(x, t):
-        alpha, sigma = (s.view(-1, 1, 1, 1) for s in SCHEDULE.alpha_sigma(t))
-        return alpha * variance * x / (alpha**2 * variance + sigma**2)
 
-    return denoise
+def two_points(share):
+    """The best estimate of x_0 that is 1 with probability ``share`` and -1 otherwise."""
+    odds = float(np.log(share / (1 - share)))
+    return lambda x, alpha, sigma: 2.0 * torch.sigmoid(odds + 2.0 * alpha * x / sigma**2) - 1.0
 
 
 @each
-def test_with_the_exact_denoiser_of_a_gaussian_the_samples_are_that_gaussian(config):
-    sampler = registry.build("sampler", {**config, "steps": 500})
-    x = sampler.sample(exact(0.25), Noise.of(0, torch.arange(64)), (2, 8, 8), SCHEDULE, 1.0)
+@paths
+def test_with_the_exact_denoiser_of_a_gaussian_the_samples_are_that_gaussian(name, path):
+    x = drawn(name, exact(0.25), Noise.of(0, torch.arange(64)), build("schedule", path), size=8, steps=600)
     assert abs(x.mean().item()) < 0.03
     assert x.std().item() == pytest.approx(0.5, abs=0.02)
 
 
 @each
-def test_a_sample_depends_on_its_own_noise_only(config):
-    sampler = registry.build("sampler", config)
+@paths
+def test_of_a_truth_of_two_points_the_frequencies_come_out(name, path):
+    x = drawn(name, two_points(0.3), Noise.of(1, torch.arange(64)), build("schedule", path), size=8, steps=100)
+    assert (x > 0).float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert (x.abs() - 1).abs().mean() < 0.05
+
+
+@each
+def test_a_sample_depends_on_its_own_noise_only(name):
     noise = Noise.of(7, torch.arange(5))
-    together = sampler.sample(guess, noise, (2, 4, 4), SCHEDULE, 1.0)
-    alone = torch.cat([sampler.sample(guess, n, (2, 4, 4), SCHEDULE, 1.0) for n in noise.split(1)])
-    torch.testing.assert_close(together, alone)
+    together = drawn(name, guess, noise, steps=8)
+    torch.testing.assert_close(together, torch.cat([drawn(name, guess, n, steps=8) for n in noise.split(1)]))
+
+
+@each
+def test_evaluations_are_counted_as_they_happen(name):
+    asked = []
+
+    def count(x, alpha, sigma):
+        asked.append(sigma)
+        return guess(x, alpha, sigma)
+
+    drawn(name, count, Noise.of(0, torch.arange(1)), steps=5)
+    assert len(asked) == build("sampler", name, steps=5).evaluations
+    assert build("sampler", name, steps=5, guidance=2.0).evaluations == 2 * len(asked)
+
+
+@each
+def test_at_temperature_0_all_draws_are_the_center(name):
+    x = drawn(name, exact(0.25), Noise.of(0, torch.arange(3)), steps=6, temperature=0.0)
+    assert torch.equal(x, torch.zeros_like(x))
+    with pytest.raises(UserError, match=r"sampler\.temperature"):
+        build("sampler", name, temperature=-1.0)
+    with pytest.raises(UserError, match=r"sampler\.steps"):
+        build("sampler", name, steps=0)
 
 
 def test_second_order_needs_fewer_steps():
     noise = Noise.of(0, torch.arange(16))
-    ddim, dpmpp = SAMPLERS[1], SAMPLERS[3]
-
-    def run(config, steps):
-        sampler = registry.build("sampler", {**config, "steps": steps})
-        return sampler.sample(exact(0.25), noise, (2, 4, 4), SCHEDULE, 1.0)
-
-    limit = run(ddim, 2000)
-    errors = [(run(config, 12) - limit).abs().mean() for config in (ddim, dpmpp)]
+    limit = drawn("ddim", exact(0.25), noise, steps=2000)
+    errors = [(drawn(name, exact(0.25), noise, steps=12) - limit).abs().mean() for name in ("ddim", "dpmpp")]
     assert errors[1] < 0.7 * errors[0]
 
 
-def test_every_sampler_of_conf_builds():
-    from colorbench.runs import config
+@paths
+def test_euler_is_ddim_without_noise_on_every_path(path):
+    noise, schedule = Noise.of(0, torch.arange(4)), build("schedule", path)
+    euler, ddim = (drawn(name, guess, noise, schedule, steps=8) for name in ("euler", "ddim"))
+    torch.testing.assert_close(euler, ddim, atol=2e-5 * float(schedule.alpha_sigma(torch.ones(1))[1]), rtol=1e-4)
 
-    for name in config.options("sampler"):
-        registry.build("sampler", config.compose(["data=photos", "model=ddim", f"sampler={name}"])["sampler"])
+
+@pytest.mark.parametrize(("name", "order"), [("euler", 1), ("heun", 2)])
+def test_the_order_of_a_solver_is_seen_on_an_equation_whose_solution_is_known(name, order):
+    """Along the flow of N(0, v) x_t = eps sqrt(alpha^2 v + sigma^2), so x_0 = sqrt(v) eps."""
+    noise, straight = Noise.of(0, torch.arange(16)), build("schedule", "straight", shift=1.0)
+    truth = 0.5 * noise.normal("start", 2, 4, 4)
+    errors = [(drawn(name, exact(0.25), noise, straight, steps=n) - truth).abs().mean() for n in (20, 40, 80)]
+    for coarse, fine in itertools.pairwise(errors):
+        assert torch.log2(coarse / fine).item() == pytest.approx(order, abs=0.3)
+
+
+def test_the_straight_path_with_euler_equals_diffusers():
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    noise, straight = Noise.of(0, torch.arange(3)), build("schedule", "straight", shift=3.0)
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
+    scheduler.set_timesteps(sigmas=np.linspace(1.0, 1.0 / 8, 8))
+    x = noise.normal("start", 2, 4, 4)
+    for t, sigma in zip(scheduler.timesteps, scheduler.sigmas, strict=False):
+        velocity = (x - guess(x, 1 - sigma, sigma)) / sigma
+        x = scheduler.step(velocity, t, x).prev_sample
+    torch.testing.assert_close(drawn("euler", guess, noise, straight, steps=8), x, atol=1e-5, rtol=1e-4)
+
+
+def test_karras_levels_with_euler_equal_diffusers():
+    from diffusers import EDMEulerScheduler
+
+    noise, karras = Noise.of(0, torch.arange(3)), build("schedule", "karras", highest=80.0, lowest=0.002)
+    scheduler = EDMEulerScheduler(sigma_min=0.002, sigma_max=80.0, sigma_data=1.0, rho=7.0)
+    scheduler.set_timesteps(8)
+    p = build("parameterization", "karras")
+    x = 80.0 * noise.normal("start", 2, 4, 4)
+    for t, sigma in zip(scheduler.timesteps, scheduler.sigmas, strict=False):
+        one, s = torch.ones(1, 1, 1, 1), sigma.view(1, 1, 1, 1)
+        seen = scheduler.scale_model_input(x, t)
+        torch.testing.assert_close(seen, p.sees(x, one, s))
+        x0 = guess(x, torch.ones(()), sigma)
+        output = (x0 - x / (sigma**2 + 1)) * (sigma**2 + 1).sqrt() / sigma
+        torch.testing.assert_close(p.x0(output, x, one, s), x0, atol=1e-4, rtol=1e-3)
+        x = scheduler.step(output, t, x).prev_sample
+    torch.testing.assert_close(drawn("euler", guess, noise, karras, steps=8), x, atol=2e-3, rtol=1e-3)
+
+
+def test_heun_equals_diffusers_on_the_path_of_exploding_variance():
+    from diffusers import HeunDiscreteScheduler
+
+    noise, steps = Noise.of(0, torch.arange(3)), 8
+    scheduler = HeunDiscreteScheduler(use_karras_sigmas=True)
+    scheduler.set_timesteps(steps)
+    levels = scheduler.sigmas
+    karras = build("schedule", "karras", highest=float(levels[0]), lowest=float(levels[-2]))
+    start = noise.normal("start", 2, 4, 4)
+    x = float(levels[0]) * start
+    for t in scheduler.timesteps:
+        sigma = levels[scheduler.step_index] if scheduler.step_index is not None else levels[0]
+        eps = (x - guess(x, torch.ones(()), sigma)) / sigma
+        x = scheduler.step(eps, t, x).prev_sample
+    torch.testing.assert_close(drawn("heun", guess, noise, karras, steps=steps, churn=0.0), x, atol=1e-3, rtol=1e-3)
+
+
+def test_churn_goes_back_on_the_path_by_as_much_noise_as_is_missing():
+    """With the exact denoiser of a Gaussian, going back and forth leaves the distribution: so does a lot of churn."""
+    for path in options("schedule"):
+        x = drawn("churn", exact(1.0), Noise.of(0, torch.arange(64)), build("schedule", path), size=8, steps=60,
+                  churn=60.0, inflation=1.0)  # fmt: skip
+        assert x.std().item() == pytest.approx(1.0, abs=0.03)
+
+
+def test_every_sampler_has_a_yaml():
+    assert {c["sampler"] for c in options("sampler").values()} == set(registry.names("sampler")) - {"none"}

@@ -26,7 +26,7 @@ def test_a_cache_that_cannot_be_written_fails_the_check(capsys, monkeypatch, tmp
     (tmp_path / "file").write_text("")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLORBENCH_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(doctor, "_training", lambda *_: "skipped")
+    monkeypatch.setattr(doctor, "check_training", lambda *_: "skipped")
     assert main([]) == 1
     assert lines(capsys)["cache"] == "FAIL"
 
