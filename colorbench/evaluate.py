@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colorbench import command
+from colorbench import atomic, command
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -223,7 +223,8 @@ class Judge:
         gallery.mkdir(parents=True, exist_ok=True)
         for i in range(max(0, min(len(true), self.plan.protocol.gallery - self.seen))):
             for k, hat in enumerate(pictures[:4]):
-                Image.fromarray(hat[i].permute(1, 2, 0).cpu().numpy()).save(gallery / f"{self.seen + i:05d}-{k}.png")
+                with atomic.replacing(gallery / f"{self.seen + i:05d}-{k}.png") as part:
+                    Image.fromarray(hat[i].permute(1, 2, 0).cpu().numpy()).save(part, format="PNG")
 
 
 def _check_truth(truth: "Evaluation", plan: "Plan") -> None:

@@ -33,7 +33,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from colorbench import color, command
+from colorbench import atomic, color, command
 from colorbench.colorizer import Colorizer
 from colorbench.errors import UserError
 from colorbench.family import Family
@@ -349,7 +349,7 @@ def export(model: Colorizer, kind: str, file: Path, lightness: Tensor, rgb: bool
     result = {"format": kind, "inputs": list(subject.names), **found}
     if file.suffix == ".onnx" and len(subject.names) == 3:
         result["beside"] = [path.name for path in ship_loop(model.family, subject, file)]
-    file.with_name(f"{file.name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    atomic.write_json(file.with_name(f"{file.name}.json"), result)
     return result
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colorbench import command
+from colorbench import atomic, command
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def draw(found: Anatomy, file: Path, title: str) -> Path:
         axes.tick_params(labelsize=6)
     for axes in below.axes[len(found.layers) :]:
         axes.axis("off")
-    figure.savefig(file, dpi=100)
+    with atomic.replacing(file) as part:
+        figure.savefig(part, format="png", dpi=100)
     return file
 
 

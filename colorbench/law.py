@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from colorbench import command
+from colorbench import atomic, command
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -153,7 +153,6 @@ def examine(
 ) -> Examined:  # fmt: skip
     """Law scores of a family that was evaluated already; kept as law.json beside its rows."""
     from colorbench.metrics import law
-    from colorbench.rows import write_json
 
     file = rows.folder / "law.json" if rows.folder else None
     if file is not None and file.is_file():
@@ -166,7 +165,7 @@ def examine(
     )
     done = Examined(name, rows, law.score(readings), law.deviations(readings), law.floor(readings, draws))
     if file is not None:
-        write_json(file, {"scores": asdict(done.scores), "errors": done.errors, "floor": done.floor})
+        atomic.write_json(file, {"scores": asdict(done.scores), "errors": done.errors, "floor": done.floor})
     return done
 
 
@@ -304,7 +303,8 @@ def draw_calibration(lines: Sequence[Examined], file: Path) -> Path:
             axes.set_title(panel[0].name, fontsize=10)
     figure.supxlabel("probability of the color, by the law", fontsize=10)
     figure.supylabel("how often it is shown", fontsize=10)
-    figure.savefig(file, dpi=110)
+    with atomic.replacing(file) as part:
+        figure.savefig(part, format="png", dpi=110)
     plt.close(figure)
     return file
 
@@ -401,7 +401,7 @@ def _print_runs(args: argparse.Namespace) -> None:
     to = args.to or (paths[0] if len(paths) == 1 else output / "law")
     done = conclude(paths, device=choose_device(args.device), output=output, to=to)
     if args.to is not None:
-        (to / "table.md").write_text(done.table)
+        atomic.write_text(to / "table.md", done.table)
     print(done.table, *done.sentences, f"picture: {done.picture}", f"calibration: {done.calibration}", sep="\n")
 
 
@@ -426,9 +426,10 @@ def _print_oracles(args: argparse.Namespace) -> None:
     print(table)
     if args.to is not None:
         args.to.mkdir(parents=True, exist_ok=True)
-        (args.to / f"oracles-{world.level}.md").write_text(
+        atomic.write_text(
+            args.to / f"oracles-{world.level}.md",
             f"{plan.protocol.images} test scenes, level {world.level}, {plan.protocol.size} px, protocol "
-            f"{plan.protocol.id}.\n\n{table}"
+            f"{plan.protocol.id}.\n\n{table}",
         )
         drawn = [
             line for line in lines if line.name not in ("gray", "train mean", "conditional mean", "conditional median")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colorbench import command
+from colorbench import atomic, command
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def write_report(sheet: "Sheet", path: Path, *, title: str = "colorbench report"
         head, _, tail = text.partition(f"{{{{{key}}}}}")
         text = head + insert + tail
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    atomic.write_text(path, text)
     return path
 
 
