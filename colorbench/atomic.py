@@ -5,7 +5,7 @@
 A file system may carry out a rename before the writes that came before it; hence the first sync. Everything that the
 package writes for others to read goes through here: :func:`replacing` and what is built on it for single files,
 :func:`publish` for folders, :func:`append` for journals. What fails leaves the old file as it was and no new one, and
-raises the OSError that says why; :func:`one_line` makes a UserError of it.
+raises the OSError that says why; :func:`told` makes a UserError of it.
 """
 
 import contextlib
@@ -36,10 +36,13 @@ _numbers = itertools.count()
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """A new, empty file beside ``target``, with its suffix, to be written by its name; it takes the target's place when
-    the block ends, and is gone when the block raises. Raises OSError."""
-    part = target.with_name(_part() + target.suffix)
+    """A new, empty file beside ``target``, to be written by its name, which has no suffix.
+
+    It takes the target's place when the block ends, and is gone when the block raises. Raises OSError.
+    """
+    part = target.with_name(_part())
     try:
+        part.unlink(missing_ok=True)  # of a dead process of our number
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
         yield part
         sync(part)
@@ -69,6 +72,7 @@ def write_tensors(target: Path, tensors: "Mapping[str, Tensor]", metadata: Mappi
 
     plain = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     with replacing(target) as part:
+        mode = part.stat().st_mode
         try:
             save_file(plain, part, metadata=dict(metadata) if metadata else None)
         except SafetensorError as error:
@@ -76,6 +80,7 @@ def write_tensors(target: Path, tensors: "Mapping[str, Tensor]", metadata: Mappi
             if not said:
                 raise
             raise OSError(int(said[1]), os.strerror(int(said[1])), str(target)) from error
+        part.chmod(mode)  # the library replaces the file by one that only its owner may read
 
 
 def write_state(target: Path, state: Mapping[str, Any]) -> None:
@@ -95,6 +100,7 @@ def point(link: Path, target: str) -> None:
     """Make ``link`` a symbolic link to ``target``. Raises OSError."""
     part = link.with_name(_part())
     try:
+        part.unlink(missing_ok=True)
         part.symlink_to(target)
         os.replace(part, link)
     except BaseException:
@@ -140,17 +146,28 @@ def sync(path: Path) -> None:
 
 def clear(folder: Path) -> None:
     """Remove what killed processes of this machine left half-written."""
-    for part in folder.glob(_PART.format(host=_HOST, process="*", number="*") + "*"):
+    for part in folder.glob(_PART.format(host=_HOST, process="*", number="*")):
         process = part.name.split("-")[2]
         if not os.path.exists(f"/proc/{process}"):
             part.unlink(missing_ok=True)
 
 
-def one_line(error: OSError, what: str, then: str) -> UserError:
-    """``what``: the file or folder. ``then``: what to do when there is room again."""
+def one_line(error: OSError, what: object, then: str) -> UserError:
+    """``what``: the file or folder, where the error does not know it. ``then``: the way out, once that is mended."""
     if error.errno in FULL:
         return UserError(f"{what}: the disk is full; free some space and {then}")
     return UserError(f"{what}: cannot be written ({error.strerror or error}); {then}")
+
+
+@contextmanager
+def told(what: object, then: str) -> Iterator[None]:
+    """:func:`one_line` of whatever a disk refuses within the block; other errors pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        raise one_line(error, error.filename or what, then) from error
 
 
 def _part() -> str:

@@ -1,7 +1,7 @@
 """What every command shares: its help is its module's docstring, and this is how it ends.
 
     0      done; or the number that its main returns
-    2      a mistake that the user can mend: one line on standard error
+    2      a mistake that the user can mend, or a disk that refuses: one line on standard error
     130    Ctrl-C: one line too; a command that can go on says so in the KeyboardInterrupt that it raises
 
 A verb is a module of this package with ``main(argv) -> int | None``, which raises UserError; ``colorbench VERB`` gives
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from colorbench import atomic
 from colorbench.errors import UserError
 
 Main = Callable[[Sequence[str] | None], int | None]
@@ -59,7 +60,8 @@ class _Import(argparse.Action):
 def run(name: str, main: Main, argv: Sequence[str] | None = None) -> NoReturn:
     """Carry out ``main`` and end the process as above. A defect of ours keeps its traceback."""
     try:
-        code = main(argv)
+        with atomic.told("the disk", "run it again"):
+            code = main(argv)
     except UserError as error:
         _say(name, str(error))
         code = 2

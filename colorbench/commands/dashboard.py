@@ -7,12 +7,12 @@ report is saved on the server; without one nothing leaves this machine, and the 
 ``wandb login`` and ``wandb sync``.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from colorbench import atomic
 from colorbench.commands import command
 from colorbench.errors import UserError
 
@@ -46,7 +46,7 @@ def _carry_out(folder: Path, project: str, entity: str) -> list[str]:
         entity = wandb.Api().default_entity or ""
     made = report(found, keys, study=study, project=project, entity=entity)
     file = folder / "dashboard.json"
-    file.write_text(json.dumps(made._to_model().model_dump(mode="json", by_alias=True, exclude_none=True), indent=1))
+    atomic.write_json(file, made._to_model().model_dump(mode="json", by_alias=True, exclude_none=True))
     mode: Literal["online", "offline"] = "online" if online else "offline"
     tables = [log_table(s, folder, study=study, project=project, entity=entity, mode=mode) for s in found]
     lines = [f"report: {file}", *(f"table: {path}" for path in tables)]

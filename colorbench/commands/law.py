@@ -16,6 +16,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from colorbench import atomic
 from colorbench.commands import command
 from colorbench.errors import UserError
 
@@ -53,7 +54,7 @@ def _print_runs(args: argparse.Namespace) -> None:
     to = args.to or (paths[0] if len(paths) == 1 else output / "law")
     done = conclude(paths, device=choose_device(args.device), output=output, to=to)
     if args.to is not None:
-        (to / "table.md").write_text(done.table)
+        atomic.write_text(to / "table.md", done.table)
     print(done.table, *done.sentences, f"picture: {done.picture}", f"calibration: {done.calibration}", sep="\n")
 
 
@@ -80,9 +81,10 @@ def _print_oracles(args: argparse.Namespace) -> None:
     print(table)
     if args.to is not None:
         args.to.mkdir(parents=True, exist_ok=True)
-        (args.to / f"oracles-{world.level}.md").write_text(
+        atomic.write_text(
+            args.to / f"oracles-{world.level}.md",
             f"{plan.protocol.images} test scenes, level {world.level}, {plan.protocol.size} px, protocol "
-            f"{plan.protocol.id}.\n\n{table}"
+            f"{plan.protocol.id}.\n\n{table}",
         )
         drawn = [
             line for line in lines if line.name not in ("gray", "train mean", "conditional mean", "conditional median")

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colorbench import atomic
 from colorbench.errors import UserError
 from colorbench.runs.config import compose, conf_dir, normalize, resolve
 
@@ -99,8 +100,7 @@ def _task(tree: "DictConfig") -> float | None:
         print(f"colorbench: failed: {line}", file=sys.stderr)
         failures = Path(os.environ[_FAILURES])
         failures.parent.mkdir(parents=True, exist_ok=True)
-        with failures.open("a") as file:
-            file.write(line.replace("\n", " ") + "\n")
+        atomic.append(failures, line.replace("\n", " ") + "\n")
     return None
 
 

@@ -25,7 +25,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -166,8 +166,8 @@ def _locked(lock: IO[str], folder: Path, tell: Callable[[str], None]) -> Iterato
         fcntl.flock(lock, fcntl.LOCK_EX)
     lock.seek(0)
     lock.truncate()
-    lock.write(str(os.getpid()))
-    lock.flush()
+    with suppress(OSError):  # a name for whoever waits; a full disk has no room for it
+        os.write(lock.fileno(), str(os.getpid()).encode())
     try:
         yield
     finally:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+from colorbench import atomic
 from colorbench.data.decode import EXTENSIONS, render_bytes
 from colorbench.data.folder import stamp
 from colorbench.data.source import Dropped, Item, Lanes, Rendered, Source, Split, hashed_split
@@ -119,16 +120,13 @@ class Shards(Source):
         path = self.spool / f"{hashlib.sha256(address.encode()).hexdigest()[:12]}-{_stem(address)}.tar"
         if not path.is_file():
             self.spool.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}.draft")
             try:
-                with _opened(address) as remote, open(draft, "wb") as file:
-                    shutil.copyfileobj(remote, file)
-                with tarfile.open(draft):  # an address that gives nothing gives no tar
-                    os.replace(draft, path)
+                with atomic.replacing(path) as draft:
+                    with _opened(address) as remote, open(draft, "wb") as file:
+                        shutil.copyfileobj(remote, file)
+                    tarfile.open(draft).close()  # an address that gives nothing gives no tar
             except (OSError, tarfile.TarError) as error:
                 raise _damaged(address, error) from error
-            finally:
-                draft.unlink(missing_ok=True)
         return path
 
 

@@ -10,6 +10,7 @@ Resuming at image n means skipping n / W pictures of each lane. What a part hold
 remembered on disk once it was read, so whole epochs are skipped without reading and pictures without decoding.
 """
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -26,6 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from colorbench import atomic
 from colorbench.batch import Batch
 from colorbench.data.augment import Standard
 from colorbench.data.cache import Recipe, objection, tones
@@ -157,14 +159,10 @@ class StreamedFeed:
 
     def _remember(self, part: str, verdicts: list[bool]) -> None:
         """Written whole or not at all; on a disk that cannot be written, resuming is only slower."""
-        draft = self._entry(part).with_suffix(f".{os.getpid()}.{threading.get_ident()}.draft")
-        try:
+        with contextlib.suppress(OSError):
             self.census.mkdir(parents=True, exist_ok=True)
-            with open(draft, "wb") as file:
+            with atomic.replacing(self._entry(part)) as draft, draft.open("wb") as file:
                 np.save(file, np.array(verdicts, dtype=bool))
-            os.replace(draft, self._entry(part))
-        except OSError:
-            draft.unlink(missing_ok=True)
 
 
 class _Reader:

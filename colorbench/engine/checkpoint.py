@@ -9,7 +9,6 @@ A checkpoint is written into a temporary folder, flushed, and renamed; only then
 older checkpoints deleted. A reader sees an old one or a new one, never half of one.
 """
 
-import errno
 import os
 import shutil
 from collections.abc import Mapping
@@ -18,9 +17,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
+from colorbench import atomic
 from colorbench.errors import UserError
 
 
@@ -46,33 +46,26 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(building, ignore_errors=True)
             building.mkdir()
-            save_file(_plain(weights), building / "weights.safetensors")
-            save_file(_plain(ema), building / "ema.safetensors")
-            torch.save(dict(state), building / "state.pt")
+            atomic.write_tensors(building / "weights.safetensors", weights)
+            atomic.write_tensors(building / "ema.safetensors", ema)
+            atomic.write_state(building / "state.pt", state)
             if keep:
                 (building / "keep").touch()
-            for file in building.iterdir():
-                _flush(file)
             if target.exists():  # the same moment twice (a resumed run): the old one goes aside first
                 if (target / "keep").exists():
                     (building / "keep").touch()
                 aside = self.folder / f".old-{target.name}.{os.getpid()}"
                 target.rename(aside)
-                building.rename(target)
+                atomic.publish(building, target)
                 shutil.rmtree(aside)
             else:
-                building.rename(target)
+                atomic.publish(building, target)
             for link in links:
-                self._point(link, target.name)
+                atomic.point(self.folder / link, target.name)
         except OSError as error:
             shutil.rmtree(building, ignore_errors=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise UserError(
-                    f"{self.folder}: the disk is full; the previous checkpoint is intact: free space and run again"
-                ) from error
-            raise UserError(
-                f"{self.folder}: cannot write a checkpoint ({error.strerror}); check the output path"
-            ) from error
+            then = "run again: it goes on from the checkpoint before, which is intact"
+            raise atomic.one_line(error, self.folder, then) from error
         self._sweep()
         return target
 
@@ -85,12 +78,6 @@ class Checkpoints:
         """Optimizers, scaler, clock and best; tensors and plain numbers only."""
         return torch.load(path / "state.pt", map_location="cpu", weights_only=True)
 
-    def _point(self, link: str, target: str) -> None:
-        temporary = self.folder / f".{link}.{os.getpid()}"
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(target)
-        os.replace(temporary, self.folder / link)
-
     def _sweep(self) -> None:
         """Delete what no link points at, what is not to be kept, and what a killed process left half-written."""
         linked = {p.resolve().name for p in self.folder.iterdir() if p.is_symlink()}
@@ -98,6 +85,7 @@ class Checkpoints:
             stale = path.name.startswith(".") or (path.name not in linked and not (path / "keep").exists())
             if path.is_dir() and not path.is_symlink() and stale:
                 shutil.rmtree(path, ignore_errors=True)
+        atomic.clear(self.folder)
 
 
 def load_weights(file: Path) -> dict[str, Tensor]:
@@ -118,15 +106,3 @@ def load_into(module: torch.nn.Module, weights: Mapping[str, Tensor], source: st
             f"{source}: a checkpoint of another model ({lines[0][:200] if lines else error}); "
             "use the model and options that it was trained with"
         ) from error
-
-
-def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
-
-
-def _flush(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from colorbench import color
+from colorbench import atomic, color
 from colorbench.arrays import Bytes, Chroma
 from colorbench.batch import Batch
 from colorbench.engine.precision import autocast
@@ -155,7 +155,8 @@ class Judge:
         gallery.mkdir(parents=True, exist_ok=True)
         for i in range(max(0, min(len(true), self.plan.protocol.gallery - self.seen))):
             for k, hat in enumerate(pictures[:4]):
-                Image.fromarray(hat[i].permute(1, 2, 0).cpu().numpy()).save(gallery / f"{self.seen + i:05d}-{k}.png")
+                with atomic.replacing(gallery / f"{self.seen + i:05d}-{k}.png") as part:
+                    Image.fromarray(hat[i].permute(1, 2, 0).cpu().numpy()).save(part, format="PNG")
 
 
 def _synchronize(device: torch.device) -> None:

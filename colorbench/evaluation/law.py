@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from colorbench import color
+from colorbench import atomic, color
 from colorbench.data.scenes import reading as law
 from colorbench.data.scenes.reading import Floor, LawScores, Reading
 from colorbench.data.scenes.world import World
@@ -21,7 +21,7 @@ from colorbench.errors import UserError
 from colorbench.evaluation.judge import Colorizer, evaluate_family
 from colorbench.evaluation.oracle import Oracle
 from colorbench.evaluation.protocol import Plan
-from colorbench.evaluation.rows import Evaluation, write_json
+from colorbench.evaluation.rows import Evaluation
 from colorbench.family import Family
 from colorbench.noise import Noise
 
@@ -89,7 +89,7 @@ def examine(
     )
     done = Examined(name, rows, law.score(readings), law.deviations(readings), law.floor(readings, draws))
     if file is not None:
-        write_json(file, {"scores": asdict(done.scores), "errors": done.errors, "floor": done.floor})
+        atomic.write_json(file, {"scores": asdict(done.scores), "errors": done.errors, "floor": done.floor})
     return done
 
 

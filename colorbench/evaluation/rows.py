@@ -12,7 +12,6 @@
 
 import csv
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from colorbench import atomic
 from colorbench.errors import UserError
 from colorbench.evaluation.protocol import Protocol
 
@@ -51,7 +51,7 @@ class Evaluation:
     def write(self, folder: Path) -> "Evaluation":
         """Write everything but the gallery; record.json last."""
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "protocol.json", self.protocol.lossless)
+        atomic.write_json(folder / "protocol.json", self.protocol.lossless)
         samples = next(iter(self.scores.values())).shape[1]
         header = ["image", "sample", *self.scores]
         rows = (
@@ -63,8 +63,8 @@ class Evaluation:
         columns = list(self.draws.values())
         by_image = ([name, *(f"{values[i]:.7g}" for values in columns)] for i, name in enumerate(self.names))
         _write_csv(folder / "draws.csv", ["image", *self.draws], by_image)
-        write_json(folder / "set.json", self.sets)
-        write_json(folder / "record.json", self.record)
+        atomic.write_json(folder / "set.json", self.sets)
+        atomic.write_json(folder / "record.json", self.record)
         return type(self)(self.protocol, self.record, self.names, self.scores, self.draws, self.sets, folder)
 
     @classmethod
@@ -103,15 +103,11 @@ def find(roots: Sequence[Path]) -> list[Path]:
     return sorted(found)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Atomically: a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1, default=str) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-
-
 def _write_csv(path: Path, header: Sequence[str], rows: Iterator[list[Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+    with (
+        atomic.replacing(path) as part,
+        part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

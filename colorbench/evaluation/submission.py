@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colorbench import color
+from colorbench import atomic, color
 from colorbench.batch import Batch
 from colorbench.errors import UserError
 from colorbench.evaluation.judge import Judge
@@ -182,7 +182,8 @@ def export(plan: Plan, folder: Path, what: Sequence[str] = ("truth", "gray")) ->
             for i, pixels in enumerate(looks[kind]):
                 path = folder / kind / f"{names[at + i]}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path)
+                with atomic.replacing(path) as part_:
+                    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(part_, format="PNG")
         at += len(batch)
     return folder
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from colorbench import atomic
 from colorbench.family import Family
 from colorbench.noise import Noise
 
@@ -123,7 +124,8 @@ def draw(found: Anatomy, file: Path, title: str) -> Path:
         axes.tick_params(labelsize=6)
     for axes in below.axes[len(found.layers) :]:
         axes.axis("off")
-    figure.savefig(file, dpi=100)
+    with atomic.replacing(file) as part:
+        figure.savefig(part, format="png", dpi=100)
     return file
 
 

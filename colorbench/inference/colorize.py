@@ -14,10 +14,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from colorbench import atomic
 from colorbench.data.folder import stamp, walk
 from colorbench.errors import UserError
 from colorbench.inference.colorizer import Colorizer
-from colorbench.inference.photo import clear_parts, keeps_depth, read_photo, same_format, write_photo, write_whole
+from colorbench.inference.photo import keeps_depth, read_photo, same_format, write_photo, write_whole
 
 JOURNAL = ".colorbench.jsonl"
 
@@ -95,7 +96,7 @@ def colorize(
     except OSError as error:
         raise UserError(f"-o {out}: cannot be written ({error.strerror})") from error
     for folder in {target.parent for job in jobs for target in job.targets}:
-        clear_parts(folder)
+        atomic.clear(folder)
     settings = _settings(model, options)
     reference = None
     if options.hint:
@@ -132,6 +133,8 @@ def colorize(
                 why = " ".join(str(error).split())[:150] or "out of memory"
                 failures.append((str(job.source), f"{type(error).__name__}: {why}"))
             except OSError as error:
+                if error.errno in atomic.FULL:
+                    raise atomic.one_line(error, out, "run again: it goes on") from error
                 failures.append((str(job.source), error.strerror or str(error)))
             if begun:
                 for target in targets:
@@ -180,11 +183,10 @@ class Journal:
     """Which results are finished, and what they were made of: one JSON line each, in the output folder."""
 
     def __init__(self, path: Path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
-        self.root, self.file = path.parent, os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666))
+        self.root, self.path = path.parent, path
         self.made: dict[str, str] = {}
-        self.file.seek(0)
-        for line in self.file:
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = json.loads(line)
                 self.made[str(entry["file"])] = str(entry["made"])
@@ -202,8 +204,7 @@ class Journal:
     def note(self, target: Path, made: str) -> None:
         """It is finished; ``made`` is "begun" before, and empty when nothing came of it."""
         self.made[self._key(target)] = _hashed(made) if made else ""
-        self.file.write(json.dumps({"file": self._key(target), "made": self.made[self._key(target)]}) + "\n")
-        self.file.flush()
+        atomic.append(self.path, json.dumps({"file": self._key(target), "made": self.made[self._key(target)]}) + "\n")
 
     def _key(self, target: Path) -> str:
         name = os.path.relpath(target, self.root)

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from colorbench import color
+from colorbench import atomic, color
 from colorbench.errors import UserError
 from colorbench.family import Family
 from colorbench.inference import standalone
@@ -347,7 +347,7 @@ def export(model: Colorizer, kind: str, file: Path, lightness: Tensor, rgb: bool
     result = {"format": kind, "inputs": list(subject.names), **found}
     if file.suffix == ".onnx" and len(subject.names) == 3:
         result["beside"] = [path.name for path in ship_loop(model.family, subject, file)]
-    file.with_name(f"{file.name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    atomic.write_json(file.with_name(f"{file.name}.json"), result)
     return result
 
 

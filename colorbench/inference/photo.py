@@ -26,14 +26,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from colorbench import color
+from colorbench import atomic, color
 from colorbench.arrays import Luma
 from colorbench.errors import UserError
 
 Image.MAX_IMAGE_PIXELS = None  # read_photo has its own limit, on the header
 DECODERS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 200_000_000
-_PART = ".colorbench-{}.part"
 _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {"compress_level": 4}), ".webp": ("WEBP", {"lossless": True}), ".bmp": ("BMP", {}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}), ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
@@ -155,32 +154,17 @@ def write_whole(target: Path, write: Callable[[BinaryIO], None]) -> None:
         raise UserError("a symbolic link lies where the result would go; remove it")
     if os.path.exists(target) and not os.path.isfile(target):
         raise UserError("something that is not a file lies where the result would go")
-    temporary = target.with_name(_PART.format(os.getpid()))
     try:
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-        os.close(descriptor)
-        with temporary.open("r+b") as file:  # by its name, which writers of TIFF ask for
+        with atomic.replacing(target) as part, part.open("r+b") as file:  # by its name, which writers of TIFF ask for
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
     except (UserError, MemoryError):
         raise
     except OSError as error:
+        if error.errno in atomic.FULL:
+            raise  # nothing else can be written either: not this picture's fault
         raise UserError(f"cannot be written: {error.strerror or error}") from error
     except Exception as error:  # encoders of odd metadata raise nearly anything
         raise UserError(f"cannot be written: {' '.join(str(error).split())[:120] or type(error).__name__}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def clear_parts(folder: Path) -> None:
-    """Remove what killed processes of this machine left half-written."""
-    for part in folder.glob(_PART.format("*")):
-        owner = part.name.split("-")[1].split(".")[0]
-        if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
-            part.unlink(missing_ok=True)
 
 
 def _photo(image: Image.Image, recolor: bool) -> Photo:

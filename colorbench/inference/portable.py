@@ -12,7 +12,6 @@ before anything is allocated.
 """
 
 import json
-import os
 import re
 import struct
 from collections.abc import Iterator, Mapping
@@ -23,10 +22,9 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from colorbench import __version__
+from colorbench import __version__, atomic
 from colorbench.backbones import checkpoint_follows
 from colorbench.engine.checkpoint import load_into, load_weights
 from colorbench.errors import UserError
@@ -77,14 +75,11 @@ def save(family: Family, portable: Portable, folder: Path, card: str) -> Path:
     config = json.dumps(portable.config, indent=1, sort_keys=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
-        (folder / CARD).write_text(card, encoding="utf-8")
-        temporary = folder / f".{WEIGHTS}.{os.getpid()}"
-        tensors = {k: v.detach().cpu().clone().contiguous() for k, v in family.state_dict().items()}
-        save_file(tensors, temporary, metadata={"format": "pt", "colorbench": config})
-        os.replace(temporary, folder / WEIGHTS)
+        atomic.write_text(folder / CONFIG, config + "\n")
+        atomic.write_text(folder / CARD, card)
+        atomic.write_tensors(folder / WEIGHTS, family.state_dict(), {"format": "pt", "colorbench": config})
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
+        raise atomic.one_line(error, folder, "write it again") from error
     return folder
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from colorbench import atomic
 from colorbench.report.payload import calibration, collect
 from colorbench.report.sheet import Line, Sheet
 
@@ -48,7 +49,8 @@ def write_figures(sheet: Sheet, folder: Path) -> list[Path]:
                 continue
             for suffix in ("png", "pdf"):
                 path = folder / f"{name}.{suffix}"
-                figure.savefig(path, dpi=300)
+                with atomic.replacing(path) as part:
+                    figure.savefig(part, format=suffix, dpi=300)
                 written.append(path)
             plt.close(figure)
     return written

@@ -1,9 +1,9 @@
 """Gallery: pictures side by side, with a label over every column."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from colorbench import atomic
 from colorbench.arrays import Bytes
 
 
@@ -33,7 +33,6 @@ def draw_columns(columns: Mapping[str, Bytes], file: Path, side: int = 128, acro
                     picture = Image.fromarray(pictures[i].permute(1, 2, 0).cpu().numpy())
                     canvas.paste(picture.resize((w, h), Image.Resampling.NEAREST), (x, head + row * (h + gap)))
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.stem}.{os.getpid()}.png")
-    canvas.save(temporary)
-    os.replace(temporary, file)
+    with atomic.replacing(file) as part:
+        canvas.save(part, format="PNG")
     return file

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from colorbench import color
+from colorbench import atomic, color
 from colorbench.batch import Batch
 from colorbench.data.scenes.world import World
 from colorbench.engine.precision import choose_precision
@@ -195,7 +195,8 @@ def draw_calibration(lines: Sequence[Examined], file: Path) -> Path:
             axes.set_title(panel[0].name, fontsize=10)
     figure.supxlabel("probability of the color, by the law", fontsize=10)
     figure.supylabel("how often it is shown", fontsize=10)
-    figure.savefig(file, dpi=110)
+    with atomic.replacing(file) as part:
+        figure.savefig(part, format="png", dpi=110)
     plt.close(figure)
     return file
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from colorbench import atomic
 from colorbench.evaluation.rows import Evaluation
 
 
@@ -50,5 +51,6 @@ def write_preview(
                 smooth = Image.Resampling.LANCZOS if cell < size else Image.Resampling.BICUBIC
                 sheet.paste(picture.resize((cell, cell), smooth), (x, y))
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path)
+    with atomic.replacing(path) as part:
+        sheet.save(part, format="PNG")
     return path

@@ -1,9 +1,10 @@
 """Curves of a run as one PNG, redrawn while it trains: losses, the G/D balance, validation and rates."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from colorbench import atomic
 
 PANELS = (
     ("losses", "train/loss_", "log"),
@@ -44,9 +45,8 @@ def draw_curves(rows: Sequence[dict[str, Any]], file: Path, title: str) -> Path:
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.25)
         axes.legend(fontsize=7, frameon=False)
-    temporary = file.with_name(f".{file.stem}.{os.getpid()}.png")
-    figure.savefig(temporary, dpi=110)
-    os.replace(temporary, file)
+    with atomic.replacing(file) as part:
+        figure.savefig(part, format="png", dpi=110)
     return file
 
 

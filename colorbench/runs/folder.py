@@ -8,6 +8,7 @@ The lock is the operating system's (flock), so a killed process leaves none behi
 it holds wherever the file system supports it (NFS 4, Lustre with flock, CephFS).
 """
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -20,6 +21,7 @@ from typing import IO, Any
 
 import yaml
 
+from colorbench import atomic
 from colorbench.errors import UserError
 
 
@@ -48,8 +50,8 @@ class RunFolder:
             self._lock = None
             raise Busy(f"{self.path}: {owner} is working on this run; wait for it or choose another seed") from error
         self._lock.truncate(0)
-        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-        self._lock.flush()
+        with contextlib.suppress(OSError):  # a name for whoever waits; a full disk has no room for it
+            os.write(self._lock.fileno(), f"process {os.getpid()} on {socket.gethostname()}".encode())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,12 +83,10 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> None:
         """Atomically: a reader sees the old file or the new one."""
         target = self.path / name
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            temporary.write_text(text)
-            os.replace(temporary, target)
+            atomic.write_text(target, text)
         except OSError as error:
-            raise UserError(f"{target}: cannot be written ({error.strerror}); nothing was lost, run again") from error
+            raise atomic.one_line(error, target, "run again: nothing was lost") from error
 
 
 class Busy(UserError):

@@ -5,11 +5,13 @@ record of one that was never killed.
 """
 
 import csv
+import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+from colorbench import atomic
 
 
 @runtime_checkable
@@ -36,22 +38,14 @@ class Journal:
         """images: where the run stands; later lines are forgotten."""
         self.jsonl, self.csv, self.loggers = folder / "metrics.jsonl", folder / "metrics.csv", loggers
         rows = [r for r in read_jsonl(self.jsonl) if r["images_seen"] <= images] if images else []
-        temporary = self.jsonl.with_name(f".metrics.{os.getpid()}")
-        temporary.write_text("".join(json.dumps(r) + "\n" for r in rows))
-        os.replace(temporary, self.jsonl)
-        with self.csv.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["images_seen", "key", "value"])
-            for row in rows:
-                writer.writerows(_csv(row))
+        atomic.write_text(self.jsonl, "".join(map(_json, rows)))
+        atomic.write_text(self.csv, _lines([["images_seen", "key", "value"]]) + "".join(map(_csv, rows)))
 
     def log(self, images: int, values: Mapping[str, float]) -> None:
         """Append the numbers of one moment."""
         row = {"images_seen": images, **values}
-        with self.jsonl.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        with self.csv.open("a", newline="") as file:
-            csv.writer(file).writerows(_csv(row))
+        atomic.append(self.jsonl, _json(row))
+        atomic.append(self.csv, _csv(row))
         for logger in self.loggers:
             logger.log(images, values)
 
@@ -72,5 +66,15 @@ def read_jsonl(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _csv(row: Mapping[str, Any]) -> list[list[Any]]:
-    return [[row["images_seen"], key, value] for key, value in row.items() if key != "images_seen"]
+def _json(row: Mapping[str, Any]) -> str:
+    return json.dumps(row) + "\n"
+
+
+def _csv(row: Mapping[str, Any]) -> str:
+    return _lines([[row["images_seen"], key, value] for key, value in row.items() if key != "images_seen"])
+
+
+def _lines(rows: Sequence[Sequence[Any]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue()

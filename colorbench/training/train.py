@@ -3,7 +3,6 @@
 The same configuration finds the same folder: finished runs are skipped, cut ones go on where they stopped.
 """
 
-import errno
 import gc
 import json
 import os
@@ -11,7 +10,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +18,7 @@ from typing import Any
 
 import torch
 
+from colorbench import atomic
 from colorbench.data.dataset import DataSet, open_data
 from colorbench.engine.budget import Budget
 from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
@@ -44,6 +44,8 @@ from colorbench.runs.record import Journal, Logger, read_jsonl
 from colorbench.runs.run import open_run
 from colorbench.training.monitor import Monitor
 
+_AGAIN = "run again: it goes on"
+
 
 @dataclass(frozen=True)
 class Result:
@@ -65,7 +67,8 @@ def train(
     configuration.check(config)
     load_plugins(config["plugins"])
     ranks = Ranks.join()
-    with claim(torch.cuda.device_count() if config["device"] == "auto" and ranks.count == 1 else 0) as free:
+    gpus = torch.cuda.device_count() if config["device"] == "auto" and ranks.count == 1 else 0
+    with atomic.told(config["output"], _AGAIN), claim(gpus) as free:
         device = choose_device(config["device"], ranks.local if ranks.count > 1 else free)
         return _train(config, model, experiment, overrides, choices, ranks, device)
 
@@ -101,17 +104,13 @@ def _train(
         folder.write_json("env.json", describe(device, precision))
         folder.set_status("running", error=None, pid=os.getpid())
         try:
-            return _fit(config, model, folder, data, ranks, device, precision)
+            with atomic.told(folder.path, _AGAIN):
+                return _fit(config, model, folder, data, ranks, device, precision)
         except Interrupted as stop:
-            folder.set_status("interrupted", error=str(stop))
-            raise
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise UserError(f"{folder.path}: the disk is full; free space and run again, it goes on") from error
+            _note(folder, "interrupted", str(stop))
             raise
         except Exception as error:
-            folder.write_text("traceback.txt", traceback.format_exc())
-            folder.set_status("failed", error=f"{type(error).__name__}: {error}")
+            _note(folder, "failed", f"{type(error).__name__}: {error}", traceback.format_exc())
             raise
 
 
@@ -177,6 +176,14 @@ def _fit(
                 logger.finish(folder.status, rows, result)
         ranks.leave()
         return Result(folder.path, False, outcome.best)
+
+
+def _note(folder: RunFolder, state: str, error: str, trace: str = "") -> None:
+    """How it ended; where the disk takes no more words, what ended it is told all the same."""
+    with suppress(UserError):
+        if trace:
+            folder.write_text("traceback.txt", trace)
+        folder.set_status(state, error=error)
 
 
 def _same_run(folder: RunFolder, identity: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ import pytest
 import torch
 from toys import Duel, Line, Memory, engine, weights
 
-from colorbench.engine import checkpoint
 from colorbench.engine.budget import Budget
 from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
 from colorbench.errors import UserError
@@ -71,7 +70,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_previous_checkpoint(tmp_path, mo
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(UserError, match="disk is full"):
         save(tmp_path, 20)
     assert Checkpoints(tmp_path).find("last").name == "images-000000010"

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from colorbench import color
+from colorbench import atomic, color
 from colorbench.commands.colorize import main
 from colorbench.errors import UserError
 from colorbench.inference.colorizer import Colorizer
@@ -75,15 +75,18 @@ def test_after_kill_9_every_file_is_whole_and_the_second_start_makes_the_rest(mo
     for file in finished:
         with Image.open(file) as image:
             image.load()
-    (out / f".colorbench-{victim.pid}.part").write_bytes(b"half")  # what it leaves when killed while writing
-    (out / f".colorbench-{os.getppid()}.part").write_bytes(b"another program's, at work")
+    half, other = (
+        out / atomic._part().replace(f"-{os.getpid()}-", f"-{process}-") for process in (victim.pid, os.getppid())
+    )
+    half.write_bytes(b"half")  # what it leaves when killed while writing
+    other.write_bytes(b"another program's, at work")
     assert main(words) == 0
     said = capsys.readouterr().out
     skipped = int(said.split(" finished before")[0].split()[-1])
     assert len(finished) - 1 <= skipped <= len(finished)  # the last one may have been whole and not yet noted
     assert len(list(out.glob("*.png"))) == 30
     assert sum(p.stat().st_mtime_ns == time for p, time in finished.items()) >= skipped
-    assert [p.name for p in out.glob(".*.part")] == [f".colorbench-{os.getppid()}.part"]
+    assert [p.name for p in out.glob(".*.part")] == [other.name]
 
 
 def test_every_failure_is_named_and_nothing_is_written_for_it(album, models, capsys):

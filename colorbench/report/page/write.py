@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from colorbench import atomic
 from colorbench.report.payload import collect
 from colorbench.report.sheet import Line, Sheet
 
@@ -31,7 +32,7 @@ def write_report(sheet: Sheet, path: Path, *, title: str = "colorbench report", 
         head, _, tail = text.partition(f"{{{{{key}}}}}")
         text = head + insert + tail
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    atomic.write_text(path, text)
     return path
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from colorbench import atomic
 from colorbench.errors import UserError
 from colorbench.registry import register
 
@@ -43,7 +44,7 @@ class WeightsAndBiases:
         """Open the run, or go on with it."""
         memory = folder / "wandb.json"
         identity = json.loads(memory.read_text())["id"] if memory.exists() else secrets.token_hex(4)
-        memory.write_text(json.dumps({"id": identity, "project": self.project}))
+        atomic.write_json(memory, {"id": identity, "project": self.project})
         options = {
             "project": self.project, "entity": self.entity, "group": self.group or group, "tags": [model, *self.tags],
             "name": name, "id": identity, "resume": "allow", "dir": str(folder),
