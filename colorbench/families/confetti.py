@@ -28,7 +28,7 @@ class Confetti(Family):
 
     def __init__(self, *, cell: int) -> None:
         super().__init__()
-        self.weights: Weights = {}
+        self.weights = Weights({})
         self.cell = cell
         self.register_buffer("mean", torch.zeros(2))
         self.register_buffer("factor", torch.zeros(2, 2))

@@ -32,7 +32,7 @@ class Marginal(Family):
 
     def __init__(self, *, side: int) -> None:
         super().__init__()
-        self.weights: Weights = {}
+        self.weights = Weights({})
         self.side = side
         self.register_buffer("chroma", torch.zeros(0, 2, side, side, dtype=torch.float16))
 

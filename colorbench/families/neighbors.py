@@ -28,7 +28,7 @@ class Neighbors(Family):
 
     def __init__(self, *, embedder: nn.Module, index: Index, among: int, side: int) -> None:
         super().__init__()
-        self.weights: Weights = {}
+        self.weights = Weights({})
         self.among = among
         self.bank = Bank(embedder=embedder, index=index, size=side, limit=None, duplicate=0.0)
 

@@ -11,7 +11,7 @@ from colorbench.errors import UserError
 from colorbench.evaluation.law import ENERGY, Examined, world_of
 from colorbench.evaluation.protocol import Protocol
 from colorbench.evaluation.rows import Evaluation
-from colorbench.report.payload import law
+from colorbench.report import law
 
 PROTOCOL = Protocol("test", "test", 50, 64, 4, 0, "0", ())
 
