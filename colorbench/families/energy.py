@@ -41,17 +41,15 @@ EPSILON = 1e-4  # added under the root, so that its slope at 0 is finite
 
 @register("family", "energy")
 class Energy(Family):
-    """network: forward(L, z [b k latent]) -> [b k 2 h' w'], the standardized small chroma, and ``latent``, as of
-    networks/film.py. draws: K of a step of training. fairness: a."""
+    """network: forward(L, z [b k latent]) -> [b k 2 y x], the standardized small chroma, ``latent`` and ``scale``, as
+    of networks/film.py. draws: K of a step of training. fairness: a."""
 
-    def __init__(
-        self, *, network: nn.Module, draws: int, fairness: float, chroma_scale: int, weights: Mapping[str, float]
-    ) -> None:
+    def __init__(self, *, network: nn.Module, draws: int, fairness: float, weights: Mapping[str, float]) -> None:
         super().__init__()
         if draws < 2:
             raise UserError(f"model.draws: a scoring rule needs at least 2 draws to spread them, got {draws}")
         self.network, self.draws, self.fairness = network, draws, fairness
-        self.small = SmallChroma(chroma_scale)
+        self.small = SmallChroma(int(network.scale))  # type: ignore[arg-type]
         self.weights = checked(weights, *REGIONS)
 
     @property

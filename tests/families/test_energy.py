@@ -17,7 +17,7 @@ from colorbench.registry import build
 class Painter(nn.Module):
     """z alone decides one color for the whole map."""
 
-    latent = 2
+    latent, scale = 2, 1
 
     def __init__(self):
         super().__init__()
@@ -30,9 +30,7 @@ class Painter(nn.Module):
 def trained(shares, steps=800):
     """A painter that saw ab = (0.5, 0) in ``shares`` of its pictures, the negative of it in the others."""
     torch.manual_seed(0)
-    family = Energy(
-        network=Painter(), draws=4, fairness=0.95, chroma_scale=1, weights={"pixel": 1, "block": 1, "field": 1}
-    )
+    family = Energy(network=Painter(), draws=4, fairness=0.95, weights={"pixel": 1, "block": 1, "field": 1})
     optimizer = torch.optim.Adam(family.parameters(), 5e-3)
     n = 64
     sign = torch.where(torch.arange(n) < shares * n, 1.0, -1.0).view(-1, 1, 1, 1)
@@ -118,7 +116,7 @@ def test_the_encoder_runs_once_for_all_draws_and_a_draw_alone_is_the_same():
 
 def test_a_term_of_weight_zero_is_not_computed():
     batch, family = pictures(4), small("energy").train()
-    (objective,) = family.objectives(batch, Noise.of(0, batch.ids), {**family.weights, "block": 0.0})
+    (objective,) = family.objectives(batch, Noise.of(0, batch.ids), family.weights.but(block=0.0))
     assert "block" not in objective.logs
 
 
