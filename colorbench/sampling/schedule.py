@@ -41,8 +41,7 @@ class Schedule(ABC):
 
     def on_path(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         """The pair of this path with the same ratio sigma / alpha, which may be infinite; here the preserving path."""
-        norm = (alpha.square() + sigma.square()).sqrt()
-        return alpha / norm, sigma / norm
+        return preserving(alpha, sigma)
 
     def drawn(self, u: Time) -> Time:
         """The times that are trained, from u uniform in (0, 1); rising with u, so that parts of (0, 1) stay apart."""
@@ -51,6 +50,12 @@ class Schedule(ABC):
     def times(self, steps: int, last: float = 1.0) -> Tensor:
         """``steps`` + 1 times from ``last`` down to 0, evenly spaced and trailing: the first one is pure noise."""
         return torch.linspace(last, 0.0, steps + 1, dtype=torch.float64).float()
+
+
+def preserving(alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+    """The pair with the same ratio and alpha^2 + sigma^2 = 1."""
+    norm = (alpha.square() + sigma.square()).sqrt()
+    return alpha / norm, sigma / norm
 
 
 @register("schedule", "cosine")

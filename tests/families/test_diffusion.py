@@ -4,11 +4,12 @@ import pytest
 import torch
 from families.conftest import _composed, adam, pictures, small, step
 
+from colorbench import config
 from colorbench.errors import UserError
 from colorbench.family import Weights
 from colorbench.networks.guided import enlarge, shrink
 from colorbench.noise import Noise
-from colorbench.registry import build
+from colorbench.registry import build, lookup
 
 
 def test_the_network_sees_chroma_of_unit_deviation_whatever_the_data():
@@ -190,3 +191,49 @@ def test_any_chroma_scale_works_and_a_smaller_map_costs_less():
             network.denoise(torch.zeros(1, 2, 64 // scale, 64 // scale), torch.zeros(1), maps)
         flops[scale] = counter.get_total_flops()
     assert flops[1] > 3 * flops[2] > 9 * flops[4]
+
+
+def _denoisers():
+    return [n for n in config.options("network") if hasattr(lookup("network", n), "denoise")]
+
+
+each_network = pytest.mark.parametrize("network", _denoisers())
+
+
+def test_the_denoisers_are_found():
+    assert {"denoiser", "dit", "diffusers_unet"} <= set(_denoisers())
+
+
+@each_network
+def test_every_denoiser_starts_at_zero_and_learns_two_pictures(network):
+    batch = pictures(2)
+    family = small("flow", f"network@model.network={network}").train()
+    family.prepare([batch])
+    noise = Noise.of(0, batch.ids)
+    x = torch.randn(2, 2, 8, 8)
+    assert torch.equal(family.network(x, torch.rand(2), batch.L), torch.zeros_like(x))
+    optimizers = adam(family, 3e-3)
+    losses = [step(family, optimizers, batch, Noise.of(0, batch.ids, v))["network"] for v in range(120)]
+    assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
+    family.eval()
+    with torch.no_grad():
+        for p in family.parameters():  # layers that start at zero would hide what comes before them
+            p.add_(0.02 * torch.randn_like(p))
+        maps = family.network.encode(batch.L)
+        t = torch.rand(2)
+        one = family.network.denoise(x, t, maps)
+        torch.testing.assert_close(one, family.network(x, t, batch.L), atol=1e-5, rtol=1e-4)
+        assert not torch.allclose(one, family.network.denoise(x, 1 - t, maps))
+        assert not torch.allclose(one, family.network.denoise(x, t, [0 * m for m in maps]))
+        L = torch.nn.functional.interpolate(batch.L, (37, 21))
+        assert family.colorize(L, noise).shape == (2, 2, 37, 21)
+
+
+def test_attention_turned_by_positions_sees_distances_only():
+    from colorbench.networks.dit import rotations, turn
+
+    q, k, angles = torch.randn(16), torch.randn(16), rotations(5, 7, 16, torch.device("cpu")).view(5, 7, 8)
+    scores = torch.einsum("hwc,xyc->hwxy", turn(q, angles), turn(k, angles))
+    torch.testing.assert_close(scores[0, 1, 2, 4], scores[2, 3, 4, 6], atol=1e-4, rtol=1e-4)
+    assert (scores[0, 1, 2, 4] - scores[0, 1, 4, 4]).abs() > 1e-3
+    assert (scores[0, 1, 2, 4] - scores[0, 1, 2, 1]).abs() > 1e-3
