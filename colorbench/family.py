@@ -15,6 +15,7 @@ from torch import nn
 
 from colorbench.arrays import Chroma, Luma, PerImage, Tensor
 from colorbench.batch import Batch
+from colorbench.errors import UserError
 from colorbench.noise import Noise
 
 
@@ -85,4 +86,9 @@ class Family(nn.Module, ABC):
 
 def weigh(terms: Mapping[str, PerImage], weights: Weights) -> PerImage:
     """sum_k weights[k] * terms[k], over the terms given."""
+    if not terms:
+        given = ", ".join(f"{name}={weight:g}" for name, weight in weights.items())
+        raise UserError(
+            f"model.weights: nothing is left to learn from ({given}); give a term that the model has a weight"
+        )
     return sum(weights[name] * term for name, term in terms.items())  # type: ignore[return-value]

@@ -32,7 +32,7 @@ def test_lists_become_tuples_where_the_signature_says_so_and_ints_are_fine_float
         ({"network": "toi", "width": 1}, ["unknown network 'toi'", "'toy'"]),
         ({"network": "toy", "widht": 1, "width": 1}, ["network.widht", "'width'"]),
         ({"network": "toy"}, ["needs the option 'width'"]),
-        ({"network": "toy", "width": "wide"}, ["network.width", "expected int", "'wide'"]),
+        ({"network": "toy", "width": "wide"}, ["network.width", "expected a whole number", "'wide'"]),
         ({"network": "toy", "width": 1, "tags": [1]}, ["network.tags"]),
         ({"width": 1}, ["names no network"]),
     ],

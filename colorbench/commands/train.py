@@ -111,8 +111,12 @@ def _validate(overrides: list[str], sweeping: bool, extra_dirs: list[str]) -> Pa
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    if not sweeping:
+    if not sweeping:  # train looks at it before it does anything else
         return _output(compose(overrides, extra_dirs))
+    try:
+        from colorbench.training.schema import check
+    except ImportError as error:
+        raise UserError(f"{error}; run `make setup` or `pip install -e .`") from error
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
     except Exception as error:  # Hydra raises several kinds here
@@ -128,6 +132,7 @@ def _validate(overrides: list[str], sweeping: bool, extra_dirs: list[str]) -> Pa
         for value in axis:
             others = [word for j, word in enumerate(first) if j != i]
             config = compose([*fixed, *others, *([value] if value else [])], extra_dirs)
+            check(config)
     return _output(config)
 
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from colorbench.data.decode import fit
 from colorbench.data.folder import Folder
 from colorbench.data.source import Dropped, Item, Rendered, Source, Split, carved
 from colorbench.errors import UserError
-from colorbench.registry import register, suggest
+from colorbench.ranges import Count, Text
+from colorbench.registry import register
 
 Arrays = Mapping[str, NDArray[np.uint8]]
 """uint8 [n, 3, h, w] of each part of a data set."""
@@ -34,9 +35,7 @@ class Archive(Source):
 
     parallel = False
 
-    def __init__(self, *, archive: str, root: str) -> None:
-        if archive not in _ARRAYS:
-            raise UserError(f"data.source.archive: unknown {archive!r}{suggest(archive, list(_ARRAYS))}")
+    def __init__(self, *, archive: Literal["cifar10", "stl10"], root: Text) -> None:
         self.archive, self.root = archive, Path(root).expanduser()
 
     @cached_property
@@ -72,7 +71,7 @@ class Imagenette(Source):
     root: where the download lies or goes. edition: 160px, 320px or full.
     """
 
-    def __init__(self, *, root: str, edition: str, max_pixels: int) -> None:
+    def __init__(self, *, root: Text, edition: Literal["160px", "320px", "full"], max_pixels: Count) -> None:
         self.root, self.edition, self.max_pixels = Path(root).expanduser(), edition, max_pixels
 
     @cached_property
@@ -87,7 +86,7 @@ class Imagenette(Source):
             return inside
 
         folder = _fetched("imagenette", self.root, fetch)
-        splits = {"train": "train", "val": "test"}
+        splits: dict[str, Split] = {"train": "train", "val": "test"}
         return Folder(
             root=str(folder), splits=splits, share=self.share, first={}, stretch=False, max_pixels=self.max_pixels
         )

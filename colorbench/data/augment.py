@@ -7,6 +7,7 @@ jitter and blur follow in sRGB, as in the usual recipes. Flip alone never leaves
 """
 
 import math
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -14,9 +15,12 @@ from torch.nn import functional as F
 
 from colorbench import color
 from colorbench.arrays import Bytes, Picture
-from colorbench.errors import UserError
 from colorbench.noise import Noise
+from colorbench.ranges import Degrees, Share, within
 from colorbench.registry import register
+
+Kept = Annotated[float, within("a share of the area from 0.01 to 1", lambda x: 0.01 <= x <= 1)]
+Kernel = Annotated[int, within("0 or an odd kernel size up to 99", lambda n: n == 0 or (n in range(1, 100, 2)))]
 
 
 @register("augmentation", "standard")
@@ -29,13 +33,7 @@ class Standard:
     none).
     """
 
-    def __init__(self, *, flip: float, rotation: float, crop: float, jitter: float, blur: int) -> None:
-        _within("flip", flip, 0.0, 1.0)
-        _within("rotation", rotation, 0.0, 180.0)
-        _within("crop", crop, 0.01, 1.0)
-        _within("jitter", jitter, 0.0, 1.0)
-        if blur < 0 or (blur and blur % 2 == 0):
-            raise UserError(f"data.augment.blur: expected 0 or an odd kernel size, got {blur}")
+    def __init__(self, *, flip: Share, rotation: Degrees, crop: Kept, jitter: Share, blur: Kernel) -> None:
         self.flip, self.rotation, self.crop, self.jitter, self.blur = flip, rotation, crop, jitter, blur
 
     @property
@@ -95,8 +93,3 @@ def _luma(rgb: Picture) -> Tensor:
     """ITU-R BT.601 luma, which the usual color jitters mix with."""
     r, g, b = rgb.split(1, dim=1)
     return (0.299 * r).add_(g, alpha=0.587).add_(b, alpha=0.114)
-
-
-def _within(key: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise UserError(f"data.augment.{key}: expected {low:g} to {high:g}, got {value:g}")

@@ -21,6 +21,7 @@ from colorbench.data.pictures import Pictures
 from colorbench.data.source import SPLITS, Source
 from colorbench.data.streamed import StreamedFeed
 from colorbench.errors import UserError
+from colorbench.ranges import Count, CountOrNone, NotNegative, SeveralOrNone, Share, Side, Text
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,20 @@ def open_data(config: Mapping[str, Any], tell: Callable[[str], None] | None = No
 
     tell: where progress lines go (standard error).
     """
-    registry.lookup("source", str(config["source"].get("source")), "data.source")
-    arguments = registry.checked(prepared, "data", "data", _without_aliases(config))
+    arguments = registry.checked(prepared, "data", "data", _own(config))
     name = str(config["source"]["source"])
     return prepared(**arguments, name=name, tell=tell or _to_stderr)
 
 
-def _without_aliases(config: Mapping[str, Any]) -> dict[str, Any]:
+def check_data(config: Mapping[str, Any]) -> None:
+    """Raise UserError for a ``data`` node with a wrong key, type or range; no picture is looked at."""
+    registry.check_options(prepared, "data", "data", _own(config))
+
+
+def _own(config: Mapping[str, Any]) -> dict[str, Any]:
     """Without the keys that only hand a value on to the source, such as data.root for data.source.root."""
-    source = config["source"]
+    source: Any = config.get("source")
+    registry.check("source", source, "data.source")  # type: ignore[arg-type]
     own = inspect.signature(prepared).parameters
     aliases = [key for key in config if key not in own and key in source]
     for key in aliases:
@@ -78,31 +84,24 @@ def _without_aliases(config: Mapping[str, Any]) -> dict[str, Any]:
 def prepared(
     *,
     source: Source,
-    size: int,
-    limit: int | None,
-    val_limit: int | None,
-    test_limit: int | None,
-    min_chroma: float,
-    min_contrast: float,
-    min_side: int,
+    size: Side,
+    limit: Count | None,
+    val_limit: Count | None,
+    test_limit: Count | None,
+    min_chroma: NotNegative,
+    min_contrast: NotNegative,
+    min_side: CountOrNone,
     duplicates: bool,
     augment: Standard,
-    cache: str,
-    workers: int | None,
-    threads: int | None,
-    resident_share: float,
+    cache: Text,
+    workers: SeveralOrNone | None,
+    threads: SeveralOrNone | None,
+    resident_share: Share,
     name: str = "data",
     tell: Callable[[str], None] = print,
 ) -> DataSet:
     """See conf/data/base/prepared.yaml for what each key means."""
-    if size < 1:
-        raise UserError(f"data.size: must be at least 1, got {size}")
     limits = {"train": limit, "val": val_limit, "test": test_limit}
-    for split, most in limits.items():
-        if most is not None and most < 1:
-            raise UserError(
-                f"data.{'' if split == 'train' else split + '_'}limit: must be null or at least 1, got {most}"
-            )
     recipe = Recipe(size, limits, min_chroma, min_contrast, min_side, duplicates)
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
     folder = find_or_build(source, name, recipe, Path(cache).expanduser(), workers, tell)

@@ -9,12 +9,15 @@ hash.
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from colorbench.data.decode import EXTENSIONS, render_bytes
-from colorbench.data.source import Dropped, Item, Rendered, Source, carved, known_split
+from colorbench.data.source import Dropped, Item, Rendered, Source, Split, carved
 from colorbench.errors import UserError
+from colorbench.ranges import Count, Text, within
 from colorbench.registry import register
+
+Held = Annotated[float, within("a number above 0, below 0.5", lambda x: 0 < x < 0.5)]
 
 
 @register("source", "folder")
@@ -29,13 +32,12 @@ class Folder(Source):
     """
 
     def __init__(
-        self, *, root: str, splits: dict[str, str], share: float, first: dict[str, int], stretch: bool, max_pixels: int
-    ) -> None:
-        if not 0 < share < 0.5:
-            raise UserError(f"data.source.share: expected more than 0 and less than 0.5, got {share:g}")
+        self, *, root: Text, splits: dict[str, Split], share: Held, first: dict[str, Count], stretch: bool,
+        max_pixels: Count,
+    ) -> None:  # fmt: skip
         self.root = Path(root).expanduser()
-        self.splits = {folder: known_split(split, f"data.source.splits.{folder}") for folder, split in splits.items()}
-        self.share, self.first, self.stretch, self.max_pixels = share, first, stretch, max_pixels
+        self.splits, self.share, self.first = splits, share, first
+        self.stretch, self.max_pixels = stretch, max_pixels
 
     def items(self) -> Iterable[Item]:
         """Every image file under the root."""

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from colorbench.data.decode import render_bytes
-from colorbench.data.source import Dropped, Item, Rendered, Source, Split, carved, known_split
+from colorbench.data.source import Dropped, Item, Rendered, Source, Split, carved
 from colorbench.errors import UserError
+from colorbench.ranges import Count, Text
 from colorbench.registry import register
 
 
@@ -25,12 +26,11 @@ class Hub(Source):
     """
 
     def __init__(
-        self, *, dataset: str, config: str | None, revision: str | None, column: str, splits: dict[str, str],
-        stretch: bool, max_pixels: int,
+        self, *, dataset: Text, config: Text | None, revision: Text | None, column: Text, splits: dict[str, Split],
+        stretch: bool, max_pixels: Count,
     ) -> None:  # fmt: skip
         self.dataset, self.config, self.revision, self.column = dataset, config, revision, column
-        self.splits = {theirs: known_split(ours, f"data.source.splits.{theirs}") for theirs, ours in splits.items()}
-        self.stretch, self.max_pixels = stretch, max_pixels
+        self.splits, self.stretch, self.max_pixels = splits, stretch, max_pixels
 
     @cached_property
     def _parts(self) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 from colorbench.data.folder import printable, render_file, stamp
 from colorbench.data.source import Dropped, Item, Rendered, Source, Split, carved, known_split
 from colorbench.errors import UserError
+from colorbench.ranges import Count, Text
 from colorbench.registry import register
 
 
@@ -29,8 +30,9 @@ class Listed(Source):
     """
 
     def __init__(
-        self, *, file: str, root: str | None, column: str, split_column: str | None, stretch: bool, max_pixels: int
-    ) -> None:
+        self, *, file: Text, root: Text | None, column: Text, split_column: Text | None, stretch: bool,
+        max_pixels: Count,
+    ) -> None:  # fmt: skip
         self.file = Path(file).expanduser()
         self.root = Path(root).expanduser() if root else self.file.parent
         self.column, self.split_column = column, split_column

@@ -17,6 +17,7 @@ from PIL import Image
 from colorbench.data.decode import fit, to_rgb
 from colorbench.data.source import Dropped, Item, Rendered, Source, hashed_split
 from colorbench.errors import UserError
+from colorbench.ranges import Several
 from colorbench.registry import register
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
@@ -31,9 +32,7 @@ class Photos(Source):
 
     parallel = False
 
-    def __init__(self, *, rows: int) -> None:
-        if rows < 1:
-            raise UserError(f"data.source.rows: must be at least 1, got {rows}")
+    def __init__(self, *, rows: Several) -> None:
         self.rows = rows
 
     def items(self) -> Iterable[Item]:

@@ -24,6 +24,7 @@ from colorbench.data.decode import EXTENSIONS, render_bytes
 from colorbench.data.folder import stamp
 from colorbench.data.source import Dropped, Item, Lanes, Rendered, Source, Split, hashed_split
 from colorbench.errors import UserError
+from colorbench.ranges import Count, Several, Text
 from colorbench.registry import register
 
 SCHEMES = ("", "file", "http", "https", "gs", "hf", "sftp", "ftps", "scp")
@@ -44,12 +45,9 @@ class Shards(Source):
     """
 
     def __init__(
-        self, *, shards: str, held_out: int, sample: int, lanes: int, shuffle: int, spool: str, stretch: bool,
-        max_pixels: int,
+        self, *, shards: Text, held_out: Count, sample: Count, lanes: Several, shuffle: Count, spool: Text,
+        stretch: bool, max_pixels: Count,
     ) -> None:  # fmt: skip
-        for key, value in {"held_out": held_out, "sample": sample, "lanes": lanes, "shuffle": shuffle}.items():
-            if value < 1:
-                raise UserError(f"data.source.{key}: must be at least 1, got {value}")
         self.pattern, self.held_out, self.sample = shards, held_out, sample
         self.num_lanes, self.shuffle, self.spool = lanes, shuffle, Path(spool).expanduser()
         self.stretch, self.max_pixels = stretch, max_pixels

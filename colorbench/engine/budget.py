@@ -1,8 +1,10 @@
 """Budget: how much training a run may spend, and where it stands. The clock is images seen, not steps, not epochs."""
 
+import re
 from dataclasses import dataclass
+from typing import Annotated
 
-from colorbench.errors import UserError
+from colorbench.ranges import MOST, Count, Positive, within
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,8 @@ class Clock:
 class Budget:
     """The run ends at whichever limit comes first; None is no limit."""
 
-    images: int | None
-    seconds: float | None
+    images: Count | None
+    seconds: Positive | None
 
     def progress(self, clock: Clock) -> float:
         """The share of the budget that is spent, in [0, 1]."""
@@ -31,6 +33,20 @@ class Budget:
         return self.progress(clock) >= 1.0
 
 
+def _is_interval(value: str | int) -> bool:
+    """Something that ``Point.parse`` reads and that comes, once or again and again."""
+    if isinstance(value, int):
+        return 1 <= value <= MOST
+    share = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)%", value)
+    return share is not None and 0 < float(share[1]) <= 100
+
+
+Interval = Annotated[
+    int | str, within("images (20000) or a share of the budget (25%), more than 0", lambda value: _is_interval(value))
+]
+"""A length of training."""
+
+
 @dataclass(frozen=True)
 class Point:
     """A moment of a run: ``25%`` of the budget, or a number of images seen."""
@@ -39,18 +55,11 @@ class Point:
     images: int | None
 
     @classmethod
-    def parse(cls, text: str | int | None, key: str) -> "Point | None":
+    def parse(cls, text: Interval | None) -> "Point | None":
         """From ``25%``, ``20000`` or None."""
         if text is None:
             return None
-        try:
-            if isinstance(text, str) and text.endswith("%"):
-                return cls(float(text[:-1]) / 100, None)
-            return cls(None, int(text))
-        except ValueError:
-            raise UserError(
-                f"{key}: expected images (20000), a share of the budget (25%) or null, got {text!r}"
-            ) from None
+        return cls(float(text[:-1]) / 100, None) if isinstance(text, str) else cls(None, text)
 
     def passed(self, clock: Clock, budget: Budget) -> bool:
         """Is this moment over?"""

@@ -14,7 +14,7 @@ that is killed anywhere and resumed ends with the same weights, bit for bit.
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from colorbench.batch import Batch
-from colorbench.engine.budget import Budget, Clock, Point
+from colorbench.engine.budget import Budget, Clock, Interval, Point
 from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
 from colorbench.engine.ema import Ema
 from colorbench.engine.optimizers import Group, Optimizers, restore_generator
@@ -36,6 +36,7 @@ from colorbench.engine.ranks import Ranks
 from colorbench.errors import UserError
 from colorbench.family import Family, Objective, Weights
 from colorbench.noise import Noise
+from colorbench.ranges import Count, Seconds, Several
 
 
 @runtime_checkable
@@ -69,14 +70,14 @@ class Interrupted(Exception):
 class Settings:
     """The ``engine`` node of the config."""
 
-    accumulate: int
+    accumulate: Several
     channels_last: bool
-    log_every: str | int
-    validate_every: str | int
-    keep_every: str | int | None
-    checkpoint_seconds: float
-    patience: int | None
-    max_bad_steps: int
+    log_every: Interval
+    validate_every: Interval
+    keep_every: Interval | None
+    checkpoint_seconds: Seconds
+    patience: Count | None
+    max_bad_steps: Count
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Engine:
     """Trains one family on one stream of batches.
 
     batches: start (images seen) -> infinite batches of this rank. optim: the config's node (see Optimizers).
-    phases: list of phases (see Phases). record: every number. folder: where checkpoints go.
+    phases: the config's node (see Phases). record: every number. folder: where checkpoints go.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Engine:
         family: Family,
         batches: Callable[[int], Iterator[Batch]],
         optim: Mapping[str, Any],
-        phases: Sequence[Mapping[str, Any]],
+        phases: Mapping[str, Any],
         budget: Budget,
         settings: Settings,
         batch_size: int,
@@ -138,8 +139,7 @@ class Engine:
         self.saving = 0.0  # seconds that the last checkpoint took
         self.waiting = 0.0  # seconds spent waiting for data, this session
         self._points = {
-            name: Point.parse(getattr(settings, name), f"engine.{name}")
-            for name in ("log_every", "validate_every", "keep_every")
+            name: Point.parse(getattr(settings, name)) for name in ("log_every", "validate_every", "keep_every")
         }
 
     def resume(self) -> bool:

@@ -1,15 +1,17 @@
 """Optimizers: one for each group of a family's parameters, with its own rate and clipping."""
 
-from collections.abc import Mapping
-from typing import Any
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from colorbench.engine.schedules import Constant, Decay
+from colorbench.engine.schedules import Decay
 from colorbench.errors import UserError
-from colorbench.registry import build, register
+from colorbench.ranges import Memory, NotNegative, Positive, within
+from colorbench.registry import build, check, check_options, register
 
 
 class Group:
@@ -36,6 +38,42 @@ class Group:
             options["lr"] = self.lr * factor
 
 
+Rate = Annotated[float, within("a number above 0, at most 100", lambda x: 0 < x <= 100)]
+
+
+def shared(*, decay: Decay, ema: Memory, groups: Mapping[str, Mapping[str, Any]]) -> None:
+    """What all groups share (the signature is the schema of these keys of ``optim``)."""
+
+
+def pace(*, lr: Rate, clip: Positive | None) -> None:
+    """How fast a group learns (the signature is the schema of these keys of ``optim`` and of ``optim.groups.NAME``)."""
+
+
+def check_optim(config: Mapping[str, Any], groups: Sequence[str]) -> None:
+    """Raise UserError for a key, type or range that is wrong, or a group that the model has not."""
+    common = inspect.signature(shared).parameters
+    for key in common:
+        if key not in config:
+            raise UserError(f"optim: needs the option {key!r}")
+    check_options(shared, "optim", "optim", {key: config[key] for key in common})
+    for name in config["groups"]:
+        if name not in groups:
+            raise UserError(f"optim.groups.{name}: the model has no such group; it has {', '.join(groups) or 'none'}")
+    for name in groups or ("",):  # a model that learns nothing has no group, and its options are looked at all the same
+        where = f"optim.groups.{name}" if name in config["groups"] else "optim"
+        own, options = _of_group(config, name)
+        check_options(pace, "optim", where, own)
+        check("optimizer", options, where)
+
+
+def _of_group(config: Mapping[str, Any], name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A group's pace, and its optimizer's name and own options."""
+    keys = inspect.signature(pace).parameters
+    merged = {**{k: v for k, v in config.items() if k not in inspect.signature(shared).parameters}}
+    merged |= config["groups"].get(name, {})
+    return {k: merged[k] for k in keys if k in merged}, {k: v for k, v in merged.items() if k not in keys}
+
+
 class Optimizers:
     """``optim`` of the config: an optimizer for every group, built from the same options or the group's own.
 
@@ -43,19 +81,12 @@ class Optimizers:
     """
 
     def __init__(self, config: Mapping[str, Any], trainable: Mapping[str, nn.Module]):
-        shared = {k: v for k, v in config.items() if k not in ("groups", "clip", "ema", "decay", "lr")}
-        own = config["groups"] or {}
-        for name in own:
-            if name not in trainable:
-                raise UserError(
-                    f"optim.groups.{name}: the model has no such group; it has {', '.join(trainable) or 'none'}"
-                )
-        decay = build("decay", config["decay"], "optim.decay") if config["decay"] else Constant()
+        check_optim(config, list(trainable))
+        decay = build("decay", config["decay"], "optim.decay")
         self.groups = {}
         for name, module in trainable.items():
-            options = {**shared, "lr": config["lr"], "clip": config["clip"], **own.get(name, {})}
-            lr, clip = options.pop("lr"), options.pop("clip")
-            self.groups[name] = Group(name, module, build("optimizer", options, "optim"), lr, clip, decay)
+            pace, options = _of_group(config, name)
+            self.groups[name] = Group(name, module, build("optimizer", options, "optim"), **pace, decay=decay)
         seen: dict[int, str] = {}
         for name, group in self.groups.items():
             for p in group.parameters:
@@ -73,19 +104,19 @@ class Optimizers:
 
 
 @register("optimizer", "adam")
-def adam(*, betas: tuple[float, float] = (0.9, 0.999), weight_decay: float = 0.0, eps: float = 1e-8) -> Any:
+def adam(*, betas: tuple[Memory, Memory], weight_decay: NotNegative, eps: Positive) -> Any:
     """Adam (Kingma & Ba 2015), fused: one pass over the memory of parameters, gradients and moments."""
     return lambda parameters, lr: Adam(parameters, lr=lr, betas=betas, weight_decay=weight_decay, eps=eps, fused=True)
 
 
 @register("optimizer", "adamw")
-def adamw(*, betas: tuple[float, float] = (0.9, 0.999), weight_decay: float = 0.01, eps: float = 1e-8) -> Any:
+def adamw(*, betas: tuple[Memory, Memory], weight_decay: NotNegative, eps: Positive) -> Any:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019), fused like :func:`adam`."""
     return lambda parameters, lr: AdamW(parameters, lr=lr, betas=betas, weight_decay=weight_decay, eps=eps, fused=True)
 
 
 @register("optimizer", "sgd")
-def sgd(*, momentum: float = 0.9, nesterov: bool = False, weight_decay: float = 0.0) -> Any:
+def sgd(*, momentum: Memory, nesterov: bool, weight_decay: NotNegative) -> Any:
     """Stochastic gradient descent with momentum."""
     return lambda parameters, lr: SGD(
         parameters, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True

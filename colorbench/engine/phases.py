@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from colorbench.engine.budget import Budget, Clock, Point
+from colorbench.engine.budget import Budget, Clock, Interval, Point
 from colorbench.errors import UserError
+from colorbench.ranges import Count, NotNegative
 from colorbench.registry import checked, suggest
 
 
@@ -26,11 +27,11 @@ class Phase:
     every: {group: n}: the group is stepped at every n-th batch (Gulrajani et al. 2017, algorithm 1: n_critic).
     """
 
-    until: str | int | None = None
-    weights: Mapping[str, float] = field(default_factory=dict)
-    lr: float | Mapping[str, float] = 1.0
+    until: Interval | None = None
+    weights: Mapping[str, NotNegative] = field(default_factory=dict)
+    lr: NotNegative | Mapping[str, NotNegative] = 1.0
     updates: list[str] | None = None
-    every: Mapping[str, int] = field(default_factory=dict)
+    every: Mapping[str, Count] = field(default_factory=dict)
 
     def lr_factor(self, group: str) -> float:
         """Factor of the learning rate of a group."""
@@ -45,15 +46,20 @@ class Phase:
         return self.trains(group) and (batch + 1) % self.every.get(group, 1) == 0
 
 
-class Phases:
-    """The phases of one run, in order."""
+def _listed(*, phases: list[Mapping[str, Any]]) -> None:
+    """The ``phases`` node of the config."""
 
-    def __init__(self, configs: Sequence[Mapping[str, Any]], budget: Budget):
+
+class Phases:
+    """The phases of one run, in order. config: {phases: [options of a Phase, ...]}."""
+
+    def __init__(self, config: Mapping[str, Any], budget: Budget):
         self.budget = budget
+        configs = checked(_listed, "phases", "phases", config)["phases"]
         self.phases = [Phase(**checked(Phase, "a phase", f"phases[{i}]", c)) for i, c in enumerate(configs)] or [
             Phase()
         ]
-        self.ends = [Point.parse(p.until, f"phases[{i}].until") for i, p in enumerate(self.phases)]
+        self.ends = [Point.parse(p.until) for p in self.phases]
         for i, end in enumerate(self.ends[:-1]):
             if end is None:
                 raise UserError(f"phases[{i}]: needs `until`, since another phase follows")
@@ -73,9 +79,10 @@ class Phases:
                     raise UserError(
                         f"phases[{i}].weights.{name}: the model has no such loss{suggest(name, sorted(weights))}"
                     )
+            if weights and not any({**weights, **phase.weights}.values()):
+                raise UserError(
+                    f"phases[{i}].weights: all of the model's weights are 0 in this phase; raise one of them"
+                )
             for name in [*(phase.updates or []), *(phase.lr if isinstance(phase.lr, Mapping) else []), *phase.every]:
                 if name not in groups:
                     raise UserError(f"phases[{i}]: the model has no group {name!r}{suggest(name, sorted(groups))}")
-            for name, n in phase.every.items():
-                if n < 1:
-                    raise UserError(f"phases[{i}].every.{name}: expected at least 1 (every batch), got {n}")

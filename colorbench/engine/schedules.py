@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from colorbench.ranges import Share, SomeShare
 from colorbench.registry import register
 
 
@@ -25,7 +26,7 @@ class Decay(Protocol):
 class Constant:
     """factor 1, after a linear warm-up over the first ``warmup`` share of the budget."""
 
-    warmup: float = 0.0
+    warmup: Share
 
     def __call__(self, progress: float) -> float:
         """The factor."""
@@ -37,8 +38,8 @@ class Constant:
 class Cosine:
     """Half a cosine from 1 to ``floor`` (Loshchilov & Hutter 2017, eq. 5, no restarts), after a linear warm-up."""
 
-    warmup: float = 0.0
-    floor: float = 0.0
+    warmup: Share
+    floor: Share
 
     def __call__(self, progress: float) -> float:
         """The factor."""
@@ -51,8 +52,8 @@ class Cosine:
 class Step:
     """Multiply by ``gamma`` after every ``every`` share of the budget (StepLR; 30 of 120 epochs is 0.25)."""
 
-    every: float = 0.25
-    gamma: float = 0.1
+    every: SomeShare
+    gamma: Share
 
     def __call__(self, progress: float) -> float:
         """The factor."""
@@ -64,7 +65,7 @@ class Step:
 class Linear:
     """1 until ``start`` (a share of the budget), then in a straight line to 0 at its end (Isola et al. 2017, code)."""
 
-    start: float = 0.5
+    start: Share
 
     def __call__(self, progress: float) -> float:
         """The factor."""

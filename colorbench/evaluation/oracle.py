@@ -22,6 +22,7 @@ from colorbench.data.scenes.oracles import STOCHASTIC, answer, uniforms
 from colorbench.family import Family, Objective, Weights
 from colorbench.networks.guided import enlarge, shrink
 from colorbench.noise import Noise
+from colorbench.ranges import Factor, Text
 from colorbench.registry import register
 
 Answer = Literal[
@@ -44,7 +45,7 @@ class Oracle(Family):
     """answer: which oracle. level: of the scenes that it is asked to color. chroma_scale: its chroma is shrunk so many
     times and enlarged again."""
 
-    def __init__(self, *, answer: Answer, level: str, chroma_scale: int) -> None:
+    def __init__(self, *, answer: Answer, level: Text, chroma_scale: Factor) -> None:
         super().__init__()
         self.weights = Weights({})
         self.answer, self.level, self.chroma_scale = answer, level, chroma_scale

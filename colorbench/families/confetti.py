@@ -16,6 +16,7 @@ from colorbench.arrays import Chroma, Luma
 from colorbench.batch import Batch
 from colorbench.family import Family, Objective, Weights
 from colorbench.noise import Noise
+from colorbench.ranges import Side
 from colorbench.registry import register
 
 
@@ -26,7 +27,7 @@ class Confetti(Family):
     mean: Tensor
     factor: Tensor
 
-    def __init__(self, *, cell: int) -> None:
+    def __init__(self, *, cell: Side) -> None:
         super().__init__()
         self.weights = Weights({})
         self.cell = cell

@@ -42,6 +42,7 @@ from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.terms import checked
 from colorbench.networks.guided import enlarge, shrink
 from colorbench.noise import Noise
+from colorbench.ranges import Factor, Memory, NotNegative, Positive, Several
 from colorbench.registry import register
 from colorbench.sampling.parameterization import Parameterization
 from colorbench.sampling.sampler import Sampler
@@ -61,13 +62,10 @@ class Diffusion(Family):
 
     def __init__(
         self, *, network: nn.Module, schedule: Schedule, parameterization: Parameterization, sampler: Sampler,
-        chroma_scale: int, min_snr: float | None, times: int, drop: float, weights: Mapping[str, float],
+        chroma_scale: Factor, min_snr: Positive | None, times: Several, drop: Memory,
+        weights: Mapping[str, NotNegative],
     ) -> None:  # fmt: skip
         super().__init__()
-        if times < 1:
-            raise UserError(f"model.times: expected at least 1, got {times}")
-        if not 0.0 <= drop < 1.0:
-            raise UserError(f"model.drop: expected a share in [0, 1), got {drop}")
         if sampler.guidance != 1.0 and drop == 0.0:
             raise UserError(f"sampler.guidance: {sampler.guidance} needs a model trained without L too: model.drop=0.1")
         _check_inverse(schedule, parameterization)
@@ -166,7 +164,7 @@ class Diffusion(Family):
 
 def _check_inverse(schedule: Schedule, parameterization: Parameterization) -> None:
     """Does the right output give back x_0 on this path? UserError otherwise (v on a path that is not preserving)."""
-    t = torch.linspace(0.05, parameterization.last, 8)
+    t = torch.linspace(0.05, parameterization.last, 8, device="cpu")  # also of a model on paper (schema.py)
     alpha, sigma = (s.view(-1, 1, 1, 1) for s in schedule.alpha_sigma(t))
     x0, eps = torch.full_like(alpha, 0.7), torch.full_like(alpha, -1.3)
     output = parameterization.target(x0, eps, alpha, sigma)

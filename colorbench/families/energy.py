@@ -20,6 +20,7 @@ known law can tell (data=scenes: tv_joint, clash, incoherence).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -27,11 +28,11 @@ from torch import Tensor, nn
 
 from colorbench.arrays import Chroma, Luma, PerImage
 from colorbench.batch import Batch
-from colorbench.errors import UserError
 from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.terms import checked
 from colorbench.networks.smallchroma import SmallChroma
 from colorbench.noise import Noise
+from colorbench.ranges import NotNegative, Share, within
 from colorbench.registry import register
 
 REGIONS: Mapping[str, int | None] = {"pixel": 1, "block": 4, "field": None}
@@ -39,15 +40,18 @@ REGIONS: Mapping[str, int | None] = {"pixel": 1, "block": 4, "field": None}
 EPSILON = 1e-4  # added under the root, so that its slope at 0 is finite
 
 
+Draws = Annotated[int, within("draws from 2 to 100, for a rule that scores their spread", lambda n: 2 <= n <= 100)]
+
+
 @register("family", "energy")
 class Energy(Family):
     """network: forward(L, z [b k latent]) -> [b k 2 y x], the standardized small chroma, ``latent`` and ``scale``, as
     of networks/film.py. draws: K of a step of training. fairness: a."""
 
-    def __init__(self, *, network: nn.Module, draws: int, fairness: float, weights: Mapping[str, float]) -> None:
+    def __init__(
+        self, *, network: nn.Module, draws: Draws, fairness: Share, weights: Mapping[str, NotNegative]
+    ) -> None:
         super().__init__()
-        if draws < 2:
-            raise UserError(f"model.draws: a scoring rule needs at least 2 draws to spread them, got {draws}")
         self.network, self.draws, self.fairness = network, draws, fairness
         self.small = SmallChroma(int(network.scale))  # type: ignore[arg-type]
         self.weights = checked(weights, *REGIONS)

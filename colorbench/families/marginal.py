@@ -21,6 +21,7 @@ from colorbench.errors import UserError
 from colorbench.family import Family, Objective, Weights
 from colorbench.networks.guided import lay
 from colorbench.noise import Noise
+from colorbench.ranges import Side
 from colorbench.registry import register
 
 
@@ -30,7 +31,7 @@ class Marginal(Family):
 
     chroma: Tensor
 
-    def __init__(self, *, side: int) -> None:
+    def __init__(self, *, side: Side) -> None:
         super().__init__()
         self.weights = Weights({})
         self.side = side

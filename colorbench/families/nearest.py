@@ -15,6 +15,7 @@ from colorbench.arrays import Chroma, Luma
 from colorbench.batch import Batch
 from colorbench.family import Family, Objective, Weights
 from colorbench.noise import Noise
+from colorbench.ranges import Count
 from colorbench.registry import register
 
 _SIDE = 32
@@ -28,7 +29,7 @@ class Nearest(Family):
     ab: Tensor
     count: Tensor
 
-    def __init__(self, *, bank: int) -> None:
+    def __init__(self, *, bank: Count) -> None:
         super().__init__()
         self.weights = Weights({})
         self.register_buffer("keys", torch.zeros(bank, 256))

@@ -16,6 +16,7 @@ from colorbench.batch import Batch
 from colorbench.family import Family, Objective, Weights
 from colorbench.networks.guided import lay
 from colorbench.noise import Noise
+from colorbench.ranges import Several, Side
 from colorbench.registry import register
 from colorbench.retrieval.bank import Bank
 from colorbench.retrieval.index import Index
@@ -26,7 +27,7 @@ class Neighbors(Family):
     """Nothing to train; the whole training split is remembered. embedder: L [b 1 h w] -> [b d]. among: how many
     pictures a draw is chosen from. side: of the chroma maps that are kept."""
 
-    def __init__(self, *, embedder: nn.Module, index: Index, among: int, side: int) -> None:
+    def __init__(self, *, embedder: nn.Module, index: Index, among: Several, side: Side) -> None:
         super().__init__()
         self.weights = Weights({})
         self.among = among

@@ -19,6 +19,7 @@ from colorbench.losses.distance import Distance
 from colorbench.losses.game import Game, play
 from colorbench.losses.terms import checked
 from colorbench.noise import Noise
+from colorbench.ranges import NotNegative
 from colorbench.registry import register
 
 
@@ -28,7 +29,7 @@ class Pix2Pix(Family):
 
     def __init__(
         self, *, generator: nn.Module, discriminator: nn.Module, distance: Distance, adversary: Adversary,
-        perceptual: Distance | None, weights: Mapping[str, float],
+        perceptual: Distance | None, weights: Mapping[str, NotNegative],
     ) -> None:  # fmt: skip
         super().__init__()
         self.generator, self.discriminator = generator, discriminator

@@ -18,6 +18,7 @@ from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.distance import Distance
 from colorbench.losses.terms import checked, chroma_ratio
 from colorbench.noise import Noise
+from colorbench.ranges import NotNegative
 from colorbench.registry import register
 
 
@@ -28,7 +29,7 @@ class Regression(Family):
 
     def __init__(
         self, *, network: nn.Module, head: Literal["ab", "rgb"], distance: Distance, perceptual: Distance | None,
-        weights: Mapping[str, float],
+        weights: Mapping[str, NotNegative],
     ) -> None:  # fmt: skip
         super().__init__()
         self.network, self.head = network, head

@@ -22,6 +22,7 @@ from colorbench.losses.distance import Distance
 from colorbench.losses.game import Game, play
 from colorbench.losses.terms import checked
 from colorbench.noise import Noise
+from colorbench.ranges import Count, NotNegative, Share, Side
 from colorbench.registry import register
 from colorbench.retrieval.bank import Bank
 from colorbench.retrieval.index import Index
@@ -38,7 +39,8 @@ class Retrieval(Family, TakesReference):
     def __init__(
         self, *, generator: nn.Module, discriminator: nn.Module, embedder: nn.Module, index: Index,
         distance: Distance, adversary: Adversary, perceptual: Distance | None, hint: Literal["blend", "channels"],
-        hint_weight: float, bank_size: int, bank_limit: int | None, duplicate: float, weights: Mapping[str, float],
+        hint_weight: Share, bank_size: Side, bank_limit: Count | None, duplicate: NotNegative,
+        weights: Mapping[str, NotNegative],
     ) -> None:  # fmt: skip
         super().__init__()
         self.generator, self.discriminator = generator, discriminator

@@ -28,6 +28,7 @@ from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.distance import Distance
 from colorbench.losses.terms import checked, chroma_ratio
 from colorbench.noise import Noise
+from colorbench.ranges import NotNegative
 from colorbench.registry import register
 
 
@@ -36,7 +37,7 @@ class VAE(Family):
     """network: forward(L, ab, eps) -> (ab_hat, moments of q, of p), and draw(L, eps), as of networks/latent.py."""
 
     def __init__(
-        self, *, network: nn.Module, distance: Distance, perceptual: Distance | None, weights: Mapping[str, float]
+        self, *, network: nn.Module, distance: Distance, perceptual: Distance | None, weights: Mapping[str, NotNegative]
     ) -> None:
         super().__init__()
         self.network, self.distance, self.perceptual = network, distance, perceptual

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorbench.arrays import Chroma, PerImage
+from colorbench.ranges import NotNegative
 from colorbench.registry import register
 
 
@@ -86,7 +87,7 @@ class LSGAN(Adversary):
 class WGANGP(Adversary):
     """Wasserstein distance with a gradient penalty; use a discriminator without batch normalization."""
 
-    def __init__(self, *, weight: float) -> None:
+    def __init__(self, *, weight: NotNegative) -> None:
         self.weight = weight
 
     def discriminator(self, real: Tensor, fake: Tensor) -> PerImage:

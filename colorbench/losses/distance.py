@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from colorbench.arrays import Chroma, Luma, PerImage
+from colorbench.ranges import Positive
 from colorbench.registry import register
 
 
@@ -61,7 +62,7 @@ class MSE(Distance):
 class Huber(Distance):
     """Squares up to ``delta`` (in units of ab/128), absolute values beyond."""
 
-    def __init__(self, *, delta: float) -> None:
+    def __init__(self, *, delta: Positive) -> None:
         super().__init__()
         self.delta = delta
 
@@ -74,7 +75,7 @@ class Huber(Distance):
 class Charbonnier(Distance):
     """A smooth absolute value; ``epsilon`` is the width of its round tip, in units of ab/128."""
 
-    def __init__(self, *, epsilon: float) -> None:
+    def __init__(self, *, epsilon: Positive) -> None:
         super().__init__()
         self.epsilon = epsilon
 

@@ -20,6 +20,7 @@ from colorbench import backbones, color
 from colorbench.arrays import Chroma, Luma, PerImage, Picture
 from colorbench.errors import UserError
 from colorbench.losses.distance import Distance
+from colorbench.ranges import Text
 from colorbench.registry import register
 
 TRUNKS: dict[str, tuple[backbones.Name, tuple[int, ...]]] = {
@@ -34,7 +35,7 @@ TRUNKS: dict[str, tuple[backbones.Name, tuple[int, ...]]] = {
 class LPIPS(Distance):
     """Learned perceptual image patch similarity. heads: published, or a path to a .pth file of linear heads."""
 
-    def __init__(self, *, net: Literal["vgg", "alex", "squeeze"], weights: str, heads: str) -> None:
+    def __init__(self, *, net: Literal["vgg", "alex", "squeeze"], weights: Text, heads: Text) -> None:
         super().__init__()
         name, ends = TRUNKS[net]
         self.slices = backbones.Frozen(Slices(name, weights, ends), saved=False)
@@ -60,7 +61,7 @@ class LPIPS(Distance):
 class VGGFeature(Distance):
     """Squared error of relu3_3."""
 
-    def __init__(self, *, weights: str) -> None:
+    def __init__(self, *, weights: Text) -> None:
         super().__init__()
         self.slices = backbones.Frozen(Slices("vgg16", weights, (16,)), saved=False)
 

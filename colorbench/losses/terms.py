@@ -23,6 +23,8 @@ def checked(weights: Mapping[str, float], *names: str) -> Weights:
     for name in names:
         if name not in weights:
             raise UserError(f"weights.{name}: missing; write 0 to turn the term off")
+    if not any(weights.values()):
+        raise UserError(f"weights: all are 0, so that nothing would be learned; raise one of {', '.join(names)}")
     return Weights({name: float(weights[name]) for name in names})
 
 

@@ -13,7 +13,7 @@ published estimator. Neither sees diversity: two samplers with LPIPS diversities
 """
 
 import copy
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -21,7 +21,10 @@ from torch import Tensor
 
 from colorbench.metrics.features import Features, Network, Resize
 from colorbench.metrics.metric import Pair
+from colorbench.ranges import MOST, Count, Seed, Several, Side, within
 from colorbench.registry import register
+
+Two = Annotated[int, within("a whole number of 2 or more", lambda n: 2 <= n <= MOST)]
 
 
 class SetMetric:
@@ -76,7 +79,7 @@ class FID(SetMetric):
 
     def __init__(
         self, *, network: Network = "inception", resize: Resize = "clean", weights: str | None = None,
-        label: str | None = None, side: int | None = None, least: int = 2048,
+        label: str | None = None, side: Side | None = None, least: Count = 2048,
     ) -> None:  # fmt: skip
         super().__init__(Features(network=network, resize=resize, weights=weights, label=label, side=side), "fid")
         self.least = least
@@ -100,7 +103,7 @@ class KID(SetMetric):
 
     def __init__(
         self, *, network: Network = "inception", resize: Resize = "clean", weights: str | None = None,
-        label: str | None = None, side: int | None = None, subsets: int = 50, size: int = 1000, seed: int = 0,
+        label: str | None = None, side: Side | None = None, subsets: Several = 50, size: Two = 1000, seed: Seed = 0,
         paired: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(

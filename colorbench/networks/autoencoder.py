@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from colorbench.networks.blocks import ConvBlock, activation, crop, normalization, pad
+from colorbench.networks.blocks import Activation, ConvBlock, Norm, activation, crop, normalization, pad
+from colorbench.ranges import Channels, Depth, LayersOrNone
 from colorbench.registry import register
 
 
@@ -23,8 +24,8 @@ class Autoencoder(nn.Module):
     """
 
     def __init__(
-        self, *, inputs: int, outputs: int, width: int, max_width: int, levels: int, blocks: int, norm: str,
-        activation: str,
+        self, *, inputs: Channels, outputs: Channels, width: Channels, max_width: Channels, levels: Depth,
+        blocks: LayersOrNone, norm: Norm, activation: Activation,
     ) -> None:  # fmt: skip
         super().__init__()
         self.stride = 2**levels

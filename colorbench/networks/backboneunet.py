@@ -5,15 +5,15 @@ decoder enlarges by nearest neighbors to the size of the next skip, joins, and c
 is the cheapest way out of sepia at a small budget: sky and grass need not be discovered from their colors.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorbench import backbones
-from colorbench.errors import UserError
-from colorbench.networks.blocks import ConvBlock, crop, pad
+from colorbench.networks.blocks import Activation, ConvBlock, Norm, crop, pad
+from colorbench.ranges import Channels, Text
 from colorbench.registry import register
 
 MAPS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -31,13 +31,14 @@ class BackboneUNet(nn.Module):
     decoder at full resolution, doubled at each scale below, at most 256.
     """
 
-    def __init__(self, *, outputs: int, name: str, width: int, norm: str, activation: str, weights: str) -> None:
+    def __init__(
+        self, *, outputs: Channels, name: Literal["squeezenet1_1", "vgg16"], width: Channels, norm: Norm,
+        activation: Activation, weights: Text,
+    ) -> None:  # fmt: skip
         super().__init__()
-        if name not in MAPS:
-            raise UserError(f"name: {name!r} is not one of {', '.join(MAPS)}")
         kind: dict[str, Any] = {"norm": norm, "act": activation}
         ends, channels = MAPS[name]
-        features: Any = backbones.gray_trunk(name, weights).features  # type: ignore[arg-type]
+        features: Any = backbones.gray_trunk(name, weights).features
         self.encoder = nn.ModuleList(features[a:b] for a, b in zip((0, *ends), ends, strict=False))
         self.decoder = nn.ModuleList()
         below = channels[-1]

@@ -5,11 +5,15 @@ A network of stride 2^k needs heights and widths that 2^k divides. :func:`pad` e
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorbench.errors import UserError
+
+Norm = Literal["batch", "instance", "group", "none"]
+Activation = Literal["relu", "leaky", "silu"]
 
 NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorbench.networks.blocks import ConvBlock, crop, normalization, pad
+from colorbench.networks.blocks import ConvBlock, Norm, crop, normalization, pad
+from colorbench.ranges import Channels, Factor, Layers, LayersOrNone, Memory, Several
 from colorbench.registry import register
 
 
@@ -31,8 +32,8 @@ class Denoiser(nn.Module):
     """
 
     def __init__(
-        self, *, outputs: int, scale: int, width: int, multipliers: tuple[int, ...], blocks: int, attention: int,
-        condition_width: int, norm: str, dropout: float,
+        self, *, outputs: Channels, scale: Factor, width: Channels, multipliers: tuple[Several, ...], blocks: Layers,
+        attention: LayersOrNone, condition_width: Channels, norm: Norm, dropout: Memory,
     ) -> None:  # fmt: skip
         super().__init__()
         widths = [width * m for m in multipliers]

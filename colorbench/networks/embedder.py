@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorbench import backbones
+from colorbench.ranges import Several, Side, Text
 from colorbench.registry import register
 
 
@@ -21,7 +22,7 @@ from colorbench.registry import register
 class Thumbnail(nn.Module):
     """[b 1 h w] in [-1, 1] -> [b grid^2 + 16 directions]; the two parts weigh the same."""
 
-    def __init__(self, *, grid: int, directions: int) -> None:
+    def __init__(self, *, grid: Side, directions: Several) -> None:
         super().__init__()
         self.grid, self.directions = grid, directions
 
@@ -42,7 +43,7 @@ class Thumbnail(nn.Module):
 class Embedding(nn.Module):
     """[b 1 h w] in [-1, 1] -> [b 4 channels], from torchvision's network ``name``; weights: none, imagenet, a path."""
 
-    def __init__(self, *, name: backbones.Name, weights: str) -> None:
+    def __init__(self, *, name: backbones.Name, weights: Text) -> None:
         super().__init__()
         trunk = backbones.gray_trunk(name, weights)
         body = nn.Sequential(*list(trunk.children())[:-2]) if name.startswith("resnet") else trunk.features

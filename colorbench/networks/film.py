@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorbench.networks.blocks import normalization
+from colorbench.networks.blocks import Norm, normalization
 from colorbench.networks.pyramid import Ladder
+from colorbench.ranges import Channels, Layers, NotNegative
 from colorbench.registry import register
 
 
@@ -29,8 +30,8 @@ class Film(nn.Module):
     """
 
     def __init__(
-        self, *, encoder: nn.Module, widths: tuple[int, ...], blocks: int, latent: int, style: int, start: float,
-        norm: str,
+        self, *, encoder: nn.Module, widths: tuple[Channels, ...], blocks: Layers, latent: Channels,
+        style: Channels, start: NotNegative, norm: Norm,
     ) -> None:  # fmt: skip
         super().__init__()
         channels: Any = encoder.channels

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorbench.networks.autoencoder import Rise
-from colorbench.networks.blocks import ConvBlock, crop, pad
+from colorbench.networks.blocks import Activation, ConvBlock, Norm, crop, pad
+from colorbench.ranges import Channels, Depth
 from colorbench.registry import register
 
 GRID = 4
@@ -31,8 +32,8 @@ class Latent(nn.Module):
     ``max_width``. skips: the decoder gets every map of L's encoder. posterior_width: as width, for q(z | L, ab)."""
 
     def __init__(
-        self, *, latent: int, width: int, max_width: int, levels: int, skips: bool, posterior_width: int, norm: str,
-        activation: str,
+        self, *, latent: Channels, width: Channels, max_width: Channels, levels: Depth, skips: bool,
+        posterior_width: Channels, norm: Norm, activation: Activation,
     ) -> None:  # fmt: skip
         super().__init__()
         self.latent, self.stride, self.skips = latent, 2**levels, skips

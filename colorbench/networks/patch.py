@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from colorbench.networks.blocks import activation, gaussian_init, normalization
+from colorbench.networks.blocks import Norm, activation, gaussian_init, normalization
+from colorbench.ranges import Channels, Depth, Positive
 from colorbench.registry import register
 
 
@@ -23,7 +24,9 @@ class Patch(nn.Module):
     or group (never at the first layer). spectral: spectral normalization of every convolution.
     """
 
-    def __init__(self, *, inputs: int, width: int, layers: int, norm: str, spectral: bool, init_std: float) -> None:
+    def __init__(
+        self, *, inputs: Channels, width: Channels, layers: Depth, norm: Norm, spectral: bool, init_std: Positive
+    ) -> None:
         super().__init__()
         channels = [width * min(2**i, 8) for i in range(layers + 1)]
         body: list[nn.Module] = [nn.Conv2d(inputs, width, 4, 2, 1), activation("leaky")]
@@ -46,7 +49,9 @@ class Patch(nn.Module):
 class Convolutional(nn.Module):
     """(condition [b m h w], image [b n h w]) -> one logit [b 1 1 1]: stride 2 convolutions and a mean (DCGAN)."""
 
-    def __init__(self, *, inputs: int, width: int, layers: int, norm: str, spectral: bool, init_std: float) -> None:
+    def __init__(
+        self, *, inputs: Channels, width: Channels, layers: Depth, norm: Norm, spectral: bool, init_std: Positive
+    ) -> None:
         super().__init__()
         channels = [width * min(2**i, 8) for i in range(layers)]
         body: list[nn.Module] = [nn.Conv2d(inputs, width, 4, 2, 1), activation("leaky")]

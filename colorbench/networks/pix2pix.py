@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorbench.networks.blocks import crop, gaussian_init, pad
+from colorbench.ranges import Channels, Depth, LayersOrNone, Positive
 from colorbench.registry import register
 
 
@@ -20,7 +21,10 @@ from colorbench.registry import register
 class Pix2PixGenerator(nn.Module):
     """(x [b inputs h w], masks) -> [b outputs h w] in (-1, 1). width: channels of the first level (64)."""
 
-    def __init__(self, *, inputs: int, outputs: int, width: int, levels: int, dropouts: int, init_std: float) -> None:
+    def __init__(
+        self, *, inputs: Channels, outputs: Channels, width: Channels, levels: Depth, dropouts: LayersOrNone,
+        init_std: Positive,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.stride = 2**levels
         widths = [width * min(2**i, 8) for i in range(levels)]

@@ -5,19 +5,22 @@ a pooling), 16 times with ``half`` (without the pooling, so it still takes pretr
 (CIFAR's: 3x3, stride 1). A picture of 64 px keeps 2x2, 4x4 or 8x8 places of its layout.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from colorbench.backbones import gray_trunk, standardize_gray
+from colorbench import backbones
 from colorbench.errors import UserError
 from colorbench.networks.autoencoder import Rise
-from colorbench.networks.blocks import crop, pad
+from colorbench.networks.blocks import Activation, Norm, crop, pad
+from colorbench.ranges import Channels, Text
 from colorbench.registry import register
 
-DEPTHS = {18: "resnet18", 34: "resnet34", 50: "resnet50"}
-STRIDES = {"full": [2, 4, 8, 16, 32], "half": [2, 2, 4, 8, 16], "small": [1, 1, 2, 4, 8]}
+Size = Literal[18, 34, 50]
+Stem = Literal["full", "half", "small"]
+DEPTHS: dict[Size, backbones.Name] = {18: "resnet18", 34: "resnet34", 50: "resnet50"}
+STRIDES: dict[Stem, list[int]] = {"full": [2, 4, 8, 16, 32], "half": [2, 2, 4, 8, 16], "small": [1, 1, 2, 4, 8]}
 
 
 @register("network", "resnet")
@@ -29,8 +32,9 @@ class ResNet(nn.Module):
     """
 
     def __init__(
-        self, *, outputs: int, depth: int, stem: str, width: int, norm: str, activation: str, weights: str
-    ) -> None:
+        self, *, outputs: Channels, depth: Size, stem: Stem, width: Channels, norm: Norm, activation: Activation,
+        weights: Text,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.encoder = ResNetEncoder(depth=depth, weights=weights, stem=stem)
         self.stride = self.encoder.strides[-1]
@@ -53,15 +57,11 @@ class ResNet(nn.Module):
 class ResNetEncoder(nn.Module):
     """[b 1 h w] in [-1, 1] -> five maps, from the stem's to the last stage's; ``channels`` and ``strides`` of each."""
 
-    def __init__(self, *, depth: int, weights: str, stem: str) -> None:
+    def __init__(self, *, depth: Size, weights: Text, stem: Stem) -> None:
         super().__init__()
-        if depth not in DEPTHS:
-            raise UserError(f"depth: {depth} is not one of {', '.join(map(str, DEPTHS))}")
-        if stem not in STRIDES:
-            raise UserError(f"stem: {stem!r} is not one of {', '.join(STRIDES)}")
         if stem == "small" and weights != "none":
             raise UserError("stem: small has no pretrained weights; write stem: half, stem: full or weights: none")
-        trunk: Any = gray_trunk(DEPTHS[depth], weights)  # type: ignore[arg-type]
+        trunk: Any = backbones.gray_trunk(DEPTHS[depth], weights)
         conv = nn.Conv2d(1, 64, 3, 1, 1, bias=False) if stem == "small" else trunk.conv1
         pool = trunk.maxpool if stem == "full" else nn.Identity()
         self.convolution, self.activation = conv, nn.Sequential(trunk.bn1, trunk.relu)
@@ -72,7 +72,7 @@ class ResNetEncoder(nn.Module):
 
     def forward(self, x: Tensor, hint: Tensor | None = None) -> list[Tensor]:
         """One pass; a hint is added to what the first convolution gives."""
-        h = self.convolution(standardize_gray(x))
+        h = self.convolution(backbones.standardize_gray(x))
         maps = [self.activation(h if hint is None else h + hint)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from colorbench.networks.autoencoder import Rise
-from colorbench.networks.blocks import ConvBlock, ResidualBlock, crop, pad
-from colorbench.networks.resnet import ResNetEncoder
+from colorbench.networks.blocks import Activation, ConvBlock, Norm, ResidualBlock, crop, pad
+from colorbench.networks.resnet import ResNetEncoder, Size, Stem
+from colorbench.ranges import Channels, ChannelsOrNone, LayersOrNone, Text
 from colorbench.registry import register
 
 
@@ -20,13 +21,13 @@ from colorbench.registry import register
 class ResUNet(nn.Module):
     """[b 1 + hints h w] -> [b outputs h w] in (-1, 1), any h and w.
 
-    depth: 18, 34 or 50. stem: full or small (see networks/resnet.py). blocks: residual blocks in the bottleneck.
+    depth: 18, 34 or 50. stem: full, half or small (see networks/resnet.py). blocks: residual blocks in the bottleneck.
     width: channels at full resolution. weights: none, imagenet or a path.
     """
 
     def __init__(
-        self, *, hints: int, outputs: int, depth: int, stem: str, blocks: int, width: int, norm: str, activation: str,
-        weights: str,
+        self, *, hints: ChannelsOrNone, outputs: Channels, depth: Size, stem: Stem, blocks: LayersOrNone,
+        width: Channels, norm: Norm, activation: Activation, weights: Text,
     ) -> None:  # fmt: skip
         super().__init__()
         kind: dict[str, Any] = {"norm": norm, "act": activation}

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorbench.networks.blocks import ConvBlock, crop, pad
+from colorbench.networks.blocks import Activation, ConvBlock, Norm, crop, pad
+from colorbench.ranges import Channels, Depth, Factor, Layers
 from colorbench.registry import register
 
 
@@ -24,8 +25,8 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, *, inputs: int, outputs: int, width: int, max_width: int, levels: int, stem: int, blocks: int,
-        norm: str, activation: str,
+        self, *, inputs: Channels, outputs: Channels, width: Channels, max_width: Channels, levels: Depth, stem: Factor,
+        blocks: Layers, norm: Norm, activation: Activation,
     ) -> None:  # fmt: skip
         super().__init__()
         self.stem, self.stride = stem, stem * 2 ** (levels - 1)

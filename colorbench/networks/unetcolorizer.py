@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorbench.networks.blocks import ConvBlock, crop, pad
+from colorbench.ranges import Channels, Depth
 from colorbench.registry import register
 
 
@@ -17,7 +18,7 @@ from colorbench.registry import register
 class UNetColorizer(nn.Module):
     """[b inputs h w] -> [b outputs h w] in (-1, 1), any h and w. outputs: 2 for ab, 3 for a picture 2 rgb - 1."""
 
-    def __init__(self, *, inputs: int, outputs: int, base: int, poolings: int) -> None:
+    def __init__(self, *, inputs: Channels, outputs: Channels, base: Channels, poolings: Depth) -> None:
         super().__init__()
         self.stride = 2**poolings
         widths = [base * 2**i for i in range(poolings + 1)]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from colorbench.errors import UserError
+from colorbench.ranges import Several
 from colorbench.registry import register
 
 
@@ -68,7 +69,7 @@ class Flat(_Faiss):
 class HNSW(_Faiss):
     """Approximate, FAISS; links: neighbors of each vector in the graph, effort: candidates kept while searching."""
 
-    def __init__(self, *, links: int, effort: int) -> None:
+    def __init__(self, *, links: Several, effort: Several) -> None:
         super().__init__()
         self.links, self.effort = links, effort
 

@@ -7,12 +7,14 @@ hash names the run's folder, so that the same command resumes or skips instead o
 
 import difflib
 import hashlib
-import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from colorbench.errors import UserError
 
@@ -66,7 +68,7 @@ def compose(overrides: Sequence[str], extra_dirs: Sequence[str] = ()) -> dict[st
     try:
         with hydra.initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
             return resolve(hydra.compose("config", overrides=[*overrides, *search]), overrides)
-    except (hydra.errors.HydraException, OmegaConfBaseException) as error:
+    except (hydra.errors.HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: engine=null
         raise UserError(_explain(error, overrides)) from error
 
 
@@ -121,40 +123,12 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{key}", value
 
 
-def checked_settings(
-    *,
-    seed: int,
-    batch_size: int,
-    budget: dict[str, float | int | None],
-    device: str,
-    precision: str,
-    compile: bool,
-    deterministic: bool,
-    init_from: str | None,
-    force: bool,
-    evaluate: bool,
-    plugins: list[str],
-    output: str,
-    study: str | None,
-) -> None:
-    """The types of the top-level keys (the signature is the schema); raises UserError for values out of range."""
-    if batch_size < 1:
-        raise UserError(f"batch_size: expected 1 or more, got {batch_size}")
-    if budget["images"] is None and budget["seconds"] is None:
-        raise UserError("budget: both images and seconds are null; the run would never end; set one")
-    for key, value in budget.items():
-        if value is not None and value <= 0:
-            raise UserError(f"budget.{key}: expected more than 0, got {value}")
-    if precision not in ("auto", "fp32", "bf16", "fp16"):
-        raise UserError(f"precision: expected auto, fp32, bf16 or fp16, got {precision!r}")
-
-
-def check(config: Mapping[str, Any]) -> None:
-    """Raise UserError when a top-level key has a wrong type or an impossible value."""
-    from colorbench.registry import checked
-
-    keys = inspect.signature(checked_settings).parameters
-    checked_settings(**checked(checked_settings, "colorbench", "config", {k: config[k] for k in keys}))
+@cache
+def top_level() -> list[str]:
+    """The keys that every run has: those of conf/config.yaml, and its groups."""
+    tree = yaml.safe_load((conf_dir() / "config.yaml").read_text())
+    groups = [key for entry in tree["defaults"] if isinstance(entry, dict) for key in entry if " " not in key]
+    return [key for key in (*groups, *tree) if key not in ("defaults", "hydra", "experiment")]
 
 
 def _unused_component(tree: Any, overrides: Sequence[str]) -> str | None:

@@ -16,6 +16,7 @@ import math
 
 from torch import Tensor
 
+from colorbench.ranges import NotNegative, Positive, Several
 from colorbench.registry import register
 from colorbench.sampling.sampler import StepSampler, Walk
 
@@ -41,8 +42,8 @@ class Heun(StepSampler):
     """Second order; churn 0 draws the start only. inflation: of the noise added (Karras et al. take 1.003 or 1.007)."""
 
     def __init__(
-        self, *, steps: int, guidance: float, temperature: float, churn: float, lowest: float, highest: float,
-        inflation: float,
+        self, *, steps: Several, guidance: NotNegative, temperature: NotNegative, churn: NotNegative,
+        lowest: NotNegative, highest: Positive, inflation: Positive,
     ) -> None:  # fmt: skip
         super().__init__(steps=steps, guidance=guidance, temperature=temperature)
         self.churn, self.lowest, self.highest, self.inflation = churn, lowest, highest, inflation

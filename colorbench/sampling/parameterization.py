@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from colorbench.arrays import Time
+from colorbench.ranges import Positive
 from colorbench.registry import register
 
 
@@ -143,7 +144,7 @@ class Velocity(Parameterization):
 class Preconditioned(Parameterization):
     """Inputs and outputs of unit variance at every time. data: s, the deviation of x_0 (1 where it is standardized)."""
 
-    def __init__(self, *, data: float) -> None:
+    def __init__(self, *, data: Positive) -> None:
         self.data = data
 
     def sees(self, x_t: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:

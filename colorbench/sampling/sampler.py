@@ -29,8 +29,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from colorbench.errors import UserError
 from colorbench.noise import Noise
+from colorbench.ranges import NotNegative, Several, Share
 from colorbench.registry import register
 from colorbench.sampling.schedule import Schedule
 
@@ -72,11 +72,7 @@ class Walk:
 class Sampler(ABC):
     """steps: from noise to data. guidance, temperature: see above."""
 
-    def __init__(self, *, steps: int, guidance: float, temperature: float) -> None:
-        if steps < 1:
-            raise UserError(f"sampler.steps: expected at least 1, got {steps}")
-        if temperature < 0:
-            raise UserError(f"sampler.temperature: expected 0 or more, got {temperature}")
+    def __init__(self, *, steps: Several, guidance: NotNegative, temperature: NotNegative) -> None:
         self.steps, self.guidance, self.temperature = steps, guidance, temperature
 
     @property
@@ -148,7 +144,7 @@ class DDPM(StepSampler):
 class DDIM(StepSampler):
     """Implicit sampling; eta in [0, 1], 0 draws the start only."""
 
-    def __init__(self, *, steps: int, eta: float, guidance: float, temperature: float) -> None:
+    def __init__(self, *, steps: Several, eta: Share, guidance: NotNegative, temperature: NotNegative) -> None:
         super().__init__(steps=steps, guidance=guidance, temperature=temperature)
         self.eta = eta
 

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from colorbench.arrays import Time
+from colorbench.ranges import Finite, Positive
 from colorbench.registry import register
 
 
@@ -62,7 +63,7 @@ def preserving(alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
 class Cosine(Schedule):
     """The shifted cosine; shift 1 is the original."""
 
-    def __init__(self, *, shift: float) -> None:
+    def __init__(self, *, shift: Positive) -> None:
         self.shift = shift
 
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
@@ -78,7 +79,7 @@ class Cosine(Schedule):
 class Linear(Schedule):
     """The variances of Ho et al. (2020): beta grows from ``first`` to ``last`` over 1000 steps (1e-4, 0.02)."""
 
-    def __init__(self, *, first: float, last: float) -> None:
+    def __init__(self, *, first: Positive, last: Positive) -> None:
         self.first, self.last = 1000.0 * first, 1000.0 * last
 
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
@@ -95,7 +96,7 @@ class Linear(Schedule):
 class Straight(Schedule):
     """Rectified flow. spread: None trains all times alike, a number sigmoid(N(0, spread^2)) (Esser et al. 2024)."""
 
-    def __init__(self, *, shift: float, spread: float | None) -> None:
+    def __init__(self, *, shift: Positive, spread: Positive | None) -> None:
         self.shift, self.spread = shift, spread
 
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
@@ -118,7 +119,9 @@ class Karras(Schedule):
     """highest and lowest: sigma of the first and the last step but one of a sampler (160, 0.004); rho: how much the
     steps are drawn towards low noise (7). Trained is ln sigma ~ N(mean, deviation^2)."""
 
-    def __init__(self, *, highest: float, lowest: float, rho: float, mean: float, deviation: float) -> None:
+    def __init__(
+        self, *, highest: Positive, lowest: Positive, rho: Positive, mean: Finite, deviation: Positive
+    ) -> None:
         self.highest, self.lowest, self.rho = highest, lowest, rho
         self.mean, self.deviation = mean, deviation
 

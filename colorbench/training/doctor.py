@@ -173,7 +173,7 @@ def _fit(folder: Path, device: torch.device, precision: str, steps: int) -> tupl
 
     optim = {"optimizer": "adam", "lr": 3e-3, "clip": None, "groups": {}, "decay": None, "ema": 0.0}
     engine = Engine(
-        family=_regressor().to(device), batches=lambda start: _stream(start, device), optim=optim, phases=[],
+        family=_regressor().to(device), batches=lambda start: _stream(start, device), optim=optim, phases={"phases": []},
         budget=Budget(images=steps * BATCH, seconds=None), batch_size=BATCH, seed=0, device=device, precision=precision,
         settings=Settings(accumulate=1, channels_last=True, log_every=BATCH * 5, validate_every="50%", keep_every=None,
                           checkpoint_seconds=60, patience=None, max_bad_steps=3),

@@ -9,16 +9,16 @@ It colors a fixed subset with the averaged weights and reports
     val/ab_drift            distance between the mean color of all samples and of all truths, CIELAB units (0 is right)
     val/alarms              how many alarms ring
 
-An alarm rings when one of the last three leaves its range from `monitor.alarms` after the share `monitor.alarms_from`
+An alarm rings when one of them leaves its range from `monitor.alarms` after the share `monitor.alarms_from`
 of the budget: the flag ``alarm/NAME`` is 1 in the record, and one line says that it began (or ended). The same numbers
 for every family, so that a collapse (gray, sepia, one color cast) is seen while it happens.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 
@@ -27,8 +27,25 @@ from colorbench.arrays import Bytes, PerImage, Picture, Tensor
 from colorbench.batch import Batch
 from colorbench.family import Family, Weights
 from colorbench.noise import Noise
+from colorbench.ranges import Count, Finite, SeveralOrNone, Share
 
-Alarms = Mapping[str, Sequence[float]]
+Best = Literal["val/ab_l1", "val/delta_e76", "val/loss", "val/ab_drift"]
+"""What may choose the checkpoint ``best``: of these the lowest is the best."""
+
+Watched = Literal["chroma_ratio", "colorfulness_ratio", "ab_drift", "ab_l1", "delta_e76", "psnr", "loss"]
+"""What an alarm may be set on: everything that is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The ``monitor`` node of the config. images: of the validation split, colored each time. previews: so many of
+    them are drawn. alarms: [low, high] of what is watched, after the share ``alarms_from`` of the budget."""
+
+    images: Count
+    previews: SeveralOrNone
+    best: Best
+    alarms_from: Share
+    alarms: Mapping[Watched, tuple[Finite, Finite]]
 
 
 @runtime_checkable
@@ -53,7 +70,7 @@ class Sample(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Monitor:
-    """pictures: the subset that is colored. previews: how many of them are drawn to ``folder``. warn: prints a line.
+    """pictures: the subset that is colored, some of them drawn to ``folder``. warn: prints a line.
 
     show(images, key, file) hands a drawn preview to the loggers.
     """
@@ -62,15 +79,17 @@ class Monitor:
     batch_size: int
     device: torch.device
     seed: int
-    best: str
-    alarms: Alarms
-    alarms_from: float
-    previews: int
+    options: Options
     folder: Path
     draw: Draw
     warn: Callable[[str], None]
     show: Callable[[int, str, Path], None]
     ringing: set[str] = field(default_factory=set)
+
+    @property
+    def best(self) -> str:
+        """The key that chooses the checkpoint ``best``."""
+        return self.options.best
 
     def __call__(self, family: Family, images: int, progress: float) -> Mapping[str, float]:
         """Numbers of this moment."""
@@ -84,22 +103,23 @@ class Monitor:
             rows.append((color.to_bytes(color.decode(batch.L, torch.zeros_like(ab_hat))), rgb, rgb_hat))
         values = moments.values()
         flags = self._ring(values, images, progress)
-        if self.previews and rows:
-            gray, truth, model = (torch.cat(column)[: self.previews] for column in zip(*rows, strict=True))
+        if self.options.previews and rows:
+            gray, truth, model = (torch.cat(column)[: self.options.previews] for column in zip(*rows, strict=True))
             file = self.draw({"gray": gray, "truth": truth, "model": model}, self.folder / f"images-{images:09d}.png")
             self.show(images, "val/previews", file)
         return {**values, **flags, "val/alarms": sum(flags.values())}
 
     def _ring(self, values: Mapping[str, float], images: int, progress: float) -> dict[str, float]:
         flags = {}
-        for name, (low, high) in self.alarms.items():
+        for name, (low, high) in self.options.alarms.items():
             value = values[f"val/{name}"]
-            rings = progress >= self.alarms_from and not low <= value <= high
+            rings = progress >= self.options.alarms_from and not low <= value <= high
             flags[f"alarm/{name}"] = float(rings)
             if rings and name not in self.ringing:
                 self.ringing.add(name)
                 self.warn(
-                    f"alarm at {images:,} images: {name} is {value:.2f}, expected {low:g} to {high:g}: {_MEANING[name]}"
+                    f"alarm at {images:,} images: {name} is {value:.2f}, expected {low:g} to {high:g}"
+                    + _MEANING.get(name, "")
                 )
             elif not rings and name in self.ringing:
                 self.ringing.remove(name)
@@ -108,9 +128,9 @@ class Monitor:
 
 
 _MEANING = {
-    "chroma_ratio": "gray or sepia when low, garish when high",
-    "colorfulness_ratio": "dull when low, confetti when high",
-    "ab_drift": "a color cast over all pictures",
+    "chroma_ratio": ": gray or sepia when low, garish when high",
+    "colorfulness_ratio": ": dull when low, confetti when high",
+    "ab_drift": ": a color cast over all pictures",
 }
 
 

@@ -30,7 +30,7 @@ from colorbench.errors import UserError
 from colorbench.evaluation.rows import Evaluation
 from colorbench.evaluation.runs import evaluate_run
 from colorbench.family import Family
-from colorbench.registry import build, checked, load_plugins
+from colorbench.registry import build, checked
 from colorbench.report.gallery import draw_columns
 from colorbench.report.preview import write_preview
 from colorbench.report.sheet import by_protocol, gather, sheet
@@ -42,7 +42,8 @@ from colorbench.runs.environment import describe
 from colorbench.runs.folder import RunFolder
 from colorbench.runs.record import Journal, Logger, read_jsonl
 from colorbench.runs.run import open_run
-from colorbench.training.monitor import Monitor
+from colorbench.training import schema
+from colorbench.training.monitor import Monitor, Options
 
 _AGAIN = "run again: it goes on"
 
@@ -64,8 +65,7 @@ def train(
 
     choices: {config group: option} that ``config`` was composed of; they name the row where models alone do not.
     """
-    configuration.check(config)
-    load_plugins(config["plugins"])
+    schema.check(config)
     ranks = Ranks.join()
     gpus = torch.cuda.device_count() if config["device"] == "auto" and ranks.count == 1 else 0
     with atomic.told(config["output"], _AGAIN), claim(gpus) as free:
@@ -144,7 +144,7 @@ def _fit(
                 batch_size=config["batch_size"], seed=config["seed"], start=start, device=device,
                 rank=ranks.index, world=ranks.count,
             ),
-            optim=config["optim"], phases=config["phases"]["phases"], budget=budget,
+            optim=config["optim"], phases=config["phases"], budget=budget,
             settings=Settings(**checked(Settings, "the engine", "engine", config["engine"])),
             batch_size=config["batch_size"], seed=config["seed"], device=device, precision=precision,
             folder=folder.path, record=_Curves(journal, folder.path, model),
@@ -214,11 +214,10 @@ def _warm_start(family: Family, source: str) -> None:
 def _monitor(
     config: Mapping[str, Any], data: DataSet, folder: RunFolder, journal: Any, progress: Progress, device: torch.device
 ) -> Monitor:
-    options = config["monitor"]
+    options = Options(**checked(Options, "the monitor", "monitor", config["monitor"]))
     return Monitor(
-        pictures=data.val.take(options["images"]), batch_size=config["batch_size"], device=device, seed=config["seed"],
-        best=options["best"], alarms=options["alarms"], alarms_from=options["alarms_from"],
-        previews=options["previews"], folder=folder.path / "previews", draw=draw_columns,
+        pictures=data.val.take(options.images), batch_size=config["batch_size"], device=device, seed=config["seed"],
+        options=options, folder=folder.path / "previews", draw=draw_columns,
         warn=progress.note, show=journal.picture,
     )  # fmt: skip
 

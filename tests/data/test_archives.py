@@ -10,6 +10,7 @@ import torchvision
 from colorbench.data.archives import Archive, Imagenette
 from colorbench.data.source import Rendered, hashed_split
 from colorbench.errors import UserError
+from colorbench.registry import check
 from tests.data.conftest import photo
 
 
@@ -67,4 +68,4 @@ def test_an_imagenette_that_is_there_is_used(tmp_path: Path) -> None:
 
 def test_an_unknown_archive_is_named_with_the_close_matches(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'cifar10'"):
-        Archive(archive="cifar", root=str(tmp_path))
+        check("source", {"source": "archive", "archive": "cifar", "root": str(tmp_path)})

@@ -9,6 +9,7 @@ from colorbench import color
 from colorbench.data.augment import Standard
 from colorbench.errors import UserError
 from colorbench.noise import Noise
+from colorbench.registry import check
 
 SEEDS = {"flip": 0.5, "rotation": 15.0, "crop": 0.8, "jitter": 0.3, "blur": 3}
 OFF: dict[str, Any] = {"flip": 0.0, "rotation": 0.0, "crop": 1.0, "jitter": 0.0, "blur": 0}
@@ -107,4 +108,4 @@ def test_blur_keeps_the_mean_and_lowers_the_contrast() -> None:
 @pytest.mark.parametrize("change", [{"flip": 1.5}, {"rotation": -1.0}, {"crop": 0.0}, {"jitter": 2.0}, {"blur": 4}])
 def test_an_impossible_setting_names_its_key(change: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=f"data.augment.{next(iter(change))}"):
-        standard(**change)
+        check("augmentation", {"augmentation": "standard", **OFF, **change}, "data.augment")

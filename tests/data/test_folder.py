@@ -9,6 +9,7 @@ import pytest
 from colorbench.data.folder import Folder, printable
 from colorbench.data.source import Dropped, Item, hashed_split
 from colorbench.errors import UserError
+from colorbench.registry import check
 from tests.data.conftest import FOLDER, photo
 
 
@@ -59,8 +60,10 @@ def test_the_first_files_of_a_folder_are_the_first_in_the_order_of_their_own_nam
 
 
 def test_a_folder_with_an_unknown_meaning_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"data\.source\.splits\.x: expected train, val or test, got 'holdout'"):
-        folder(tmp_path, splits={"x": "holdout"})
+    with pytest.raises(UserError, match=r"data\.source\.splits\.x: expected one of train, val, test, got 'holdout'"):
+        check(
+            "source", {"source": "folder", "root": str(tmp_path), **FOLDER, "splits": {"x": "holdout"}}, "data.source"
+        )
 
 
 def test_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:

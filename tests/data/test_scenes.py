@@ -14,6 +14,7 @@ from colorbench.data.scenes.lookup import Lookup
 from colorbench.data.scenes.source import Scenes
 from colorbench.data.scenes.world import World
 from colorbench.errors import UserError
+from colorbench.registry import check
 
 WORLD = World("standard")
 levels = pytest.mark.parametrize("level", LEVELS)
@@ -171,7 +172,11 @@ def test_the_source_lists_and_draws_its_scenes():
 )
 def test_a_mistake_in_the_config_is_named(change, words):
     with pytest.raises(UserError, match=words):
-        Scenes(**{"level": "standard", "train": 1, "val": 1, "test": 1, **change})
+        check(
+            "source",
+            {"source": "scenes", "level": "standard", "train": 1, "val": 1, "test": 1, **change},
+            "data.source",
+        )
 
 
 def test_a_cue_moves_the_law():

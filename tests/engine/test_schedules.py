@@ -1,12 +1,13 @@
 import pytest
 
-from colorbench.engine.budget import Budget, Clock, Point
+from colorbench.engine.budget import Budget, Clock, Interval, Point
 from colorbench.engine.schedules import Constant, Cosine, Linear, Step
 from colorbench.errors import UserError
+from colorbench.registry import fits
 
 
 def test_cosine_falls_from_one_to_its_floor_through_the_middle():
-    decay = Cosine(floor=0.2)
+    decay = Cosine(warmup=0.0, floor=0.2)
     assert decay(0.0) == 1.0
     assert decay(0.5) == pytest.approx(0.6)
     assert decay(1.0) == pytest.approx(0.2)
@@ -35,13 +36,17 @@ def test_progress_is_that_of_the_limit_that_comes_first():
 
 def test_points_are_images_or_shares_of_the_budget():
     budget = Budget(images=200, seconds=None)
-    assert Point.parse("25%", "k").passed(Clock(50), budget)
-    assert not Point.parse("25%", "k").passed(Clock(49), budget)
-    assert Point.parse(60, "k").count(Clock(179), budget) == 2
-    assert Point.parse("10%", "k").count(Clock(60), budget) == 3
-    assert Point.parse(None, "k") is None
-    with pytest.raises(UserError, match=r"k: expected images .* got '5 percent'"):
-        Point.parse("5 percent", "k")
+    assert Point.parse("25%").passed(Clock(50), budget)
+    assert not Point.parse("25%").passed(Clock(49), budget)
+    assert Point.parse(60).count(Clock(179), budget) == 2
+    assert Point.parse("10%").count(Clock(60), budget) == 3
+    assert Point.parse(None) is None
+
+
+@pytest.mark.parametrize("value", ["5 percent", "0%", "101%", "-3%", "nan%", "", 0, -1, True, 2.5])
+def test_an_interval_is_images_or_a_share_that_comes_again(value):
+    with pytest.raises(UserError, match=r"engine\.log_every: expected images"):
+        fits(value, Interval, "engine.log_every")
 
 
 def test_a_linear_decay_waits_for_its_start_and_ends_at_zero():

@@ -21,11 +21,12 @@ SETTINGS = Settings(
 SGD = {
     "optimizer": "sgd",
     "momentum": 0.0,
+    "nesterov": False,
     "lr": 0.1,
     "weight_decay": 0.0,
     "clip": None,
     "groups": {},
-    "decay": None,
+    "decay": {"decay": "constant", "warmup": 0.0},
     "ema": 0.0,
 }
 
@@ -111,8 +112,10 @@ def batches(size: int = 8, n: int = 40):
 
 def engine(family: Family, folder: Path, **changes: Any) -> Engine:
     memory = changes.pop("memory", Memory())
+    if "phases" in changes:
+        changes["phases"] = {"phases": changes["phases"]}
     arguments: dict[str, Any] = {
-        "family": family, "batches": batches(), "optim": SGD, "phases": [], "budget": Budget(images=80, seconds=None),
+        "family": family, "batches": batches(), "optim": SGD, "phases": {"phases": []}, "budget": Budget(images=80, seconds=None),
         "settings": SETTINGS, "batch_size": 8, "seed": 0, "device": torch.device("cpu"), "precision": "fp32",
         "folder": folder, "record": memory, "monitor": memory, "progress": Progress("toy", quiet=True),
     }  # fmt: skip

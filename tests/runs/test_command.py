@@ -67,7 +67,9 @@ def test_a_run_that_stops_early_stands_by_its_best_checkpoint(overrides, cli, tm
 def test_a_run_can_start_from_the_weights_of_another_and_refuses_those_of_another_model(overrides, cli, tmp_path):
     cli(*overrides("evaluate=false"))
     first = only(tmp_path / "outputs")
-    warm = cli(*overrides("evaluate=false", f"init_from={first}", "optim.lr=0", "optim.groups.discriminator.lr=0"))
+    warm = cli(
+        *overrides("evaluate=false", f"init_from={first}", "optim.lr=1e-30", "optim.groups.discriminator.lr=1e-30")
+    )
     assert warm.returncode == 0, warm.stderr
     other = cli(
         *overrides("evaluate=false", f"init_from={first}", "model.generator.width=16", "model.generator.max_width=16")

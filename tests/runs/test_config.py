@@ -40,23 +40,6 @@ def test_a_mistake_on_the_command_line_is_one_line_with_the_cure(overrides, word
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("override", "words"),
-    [
-        ("seed=abc", "config.seed: expected int"),
-        ("seed=1.5", "config.seed: expected int"),
-        ("batch_size=0", "batch_size: expected 1 or more"),
-        ("budget.images=-3", "budget.images: expected more than 0"),
-        ("budget.images=many", "config.budget"),
-        ("precision=fp8", "precision: expected"),
-        ("budget.images=null", "would never end"),
-    ],
-)
-def test_a_value_of_a_wrong_type_or_out_of_range_is_one_line(override, words):
-    with pytest.raises(UserError, match=words):
-        config.check(config.compose([override]))
-
-
 def identity(*overrides: str) -> str:
     return config.digest(config.identity(config.compose(list(overrides)), "pictures"))
 

@@ -29,6 +29,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -232,6 +233,7 @@ class Level:
     crowd: float = 1.0
 
 
+LevelName = Literal["simple", "standard", "hard"]
 LEVELS = {
     level.name: level
     for level in (

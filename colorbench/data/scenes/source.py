@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from colorbench.data.scenes.law import LEVELS
+from colorbench.data.scenes.law import LevelName
 from colorbench.data.scenes.world import VERSION, World
 from colorbench.data.source import SPLITS, Item, Rendered, Source, Split
-from colorbench.errors import UserError
-from colorbench.registry import register, suggest
+from colorbench.ranges import Count
+from colorbench.registry import register
 
 
 @register("source", "scenes")
@@ -20,13 +20,8 @@ class Scenes(Source):
 
     parallel = True
 
-    def __init__(self, *, level: str, train: int, val: int, test: int) -> None:
-        if level not in LEVELS:
-            raise UserError(f"data.level: unknown level {level!r}{suggest(level, list(LEVELS))}")
+    def __init__(self, *, level: LevelName, train: Count, val: Count, test: Count) -> None:
         self.counts: dict[Split, int] = {"train": train, "val": val, "test": test}
-        for split, n in self.counts.items():
-            if n < 1:
-                raise UserError(f"data.source.{split}: must be at least 1, got {n}")
         self.world = World(level)
 
     def items(self) -> Iterable[Item]:

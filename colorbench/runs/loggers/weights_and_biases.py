@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from colorbench import atomic
 from colorbench.errors import UserError
+from colorbench.ranges import Text
 from colorbench.registry import register
 
 
@@ -26,7 +27,7 @@ class WeightsAndBiases:
     the checkpoint that the run stands by, too."""
 
     def __init__(
-        self, *, project: str, entity: str | None, group: str | None, tags: list[str],
+        self, *, project: Text, entity: Text | None, group: Text | None, tags: list[Text],
         mode: Literal["auto", "online", "offline", "disabled"], artifacts: bool,
     ) -> None:  # fmt: skip
         try:
