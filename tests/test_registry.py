@@ -1,9 +1,17 @@
+import inspect
 import sys
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from colorbench import registry
+from colorbench import ranges, registry
+from colorbench.engine.budget import Budget
+from colorbench.engine.engine import Settings
+from colorbench.engine.optimizers import pace, shared
+from colorbench.engine.phases import Phase
 from colorbench.errors import UserError
+from colorbench.training import schema
+from colorbench.training.monitor import Options
 
 
 def component(*, width: int, scale: float = 1.0, tags: tuple[str, ...] = (), inner: object = None) -> dict:
@@ -75,3 +83,28 @@ def test_a_plugin_registers_its_components(tmp_path, monkeypatch):
     assert registry.build("network", {"network": "mine"}) == 2
     del registry._components["network", "mine"]
     sys.modules.pop("my_networks")
+
+
+def numbers(hint: Any) -> bool:
+    """Does a plain int or float stand anywhere in a type, without a range?"""
+    if hint in (int, float):
+        return True
+    if get_origin(hint) is Annotated:
+        return ranges.words(hint) is None
+    return any(numbers(h) for h in get_args(hint)) if get_origin(hint) is not None else False
+
+
+SCHEMAS = [schema.settings, shared, pace, Budget, Settings, Phase, Options]
+"""What the nodes of a config are looked at by that name no component."""
+REGISTERED = [registry.lookup(kind, name) for kind in registry.PACKAGES for name in registry.names(kind)]
+
+
+def test_every_number_of_every_signature_has_a_range():
+    bare = []
+    for component in [*SCHEMAS, *REGISTERED]:
+        function = component.__init__ if inspect.isclass(component) else component
+        hints = get_type_hints(function, include_extras=True)
+        for key in inspect.signature(component).parameters:
+            if key in hints and numbers(hints[key]):
+                bare.append(f"{component.__module__}.{component.__qualname__}: {key}")
+    assert not bare, "annotate them with a kind of colorbench/ranges.py"

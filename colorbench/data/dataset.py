@@ -72,7 +72,7 @@ def check_data(config: Mapping[str, Any]) -> None:
 def _own(config: Mapping[str, Any]) -> dict[str, Any]:
     """Without the keys that only hand a value on to the source, such as data.root for data.source.root."""
     source: Any = config.get("source")
-    registry.check("source", source, "data.source")  # type: ignore[arg-type]
+    registry.check("source", source, "data.source")
     own = inspect.signature(prepared).parameters
     aliases = [key for key in config if key not in own and key in source]
     for key in aliases:

@@ -237,7 +237,7 @@ def test_a_group_with_an_interval_takes_every_nth_step(tmp_path):
     runner._step = spy
     runner.fit()
     assert moved == [(True, i % 5 == 4) for i in range(10)]
-    with pytest.raises(UserError, match="every.generator: expected a whole number of 1 or more"):
+    with pytest.raises(UserError, match=r"every\.generator: expected a whole number of 1 or more"):
         engine(make(Duel), tmp_path, phases=[{"every": {"generator": 0}}])
     with pytest.raises(UserError, match="no group 'critic'"):
         engine(make(Duel), tmp_path, phases=[{"every": {"critic": 2}}])

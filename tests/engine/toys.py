@@ -115,7 +115,8 @@ def engine(family: Family, folder: Path, **changes: Any) -> Engine:
     if "phases" in changes:
         changes["phases"] = {"phases": changes["phases"]}
     arguments: dict[str, Any] = {
-        "family": family, "batches": batches(), "optim": SGD, "phases": {"phases": []}, "budget": Budget(images=80, seconds=None),
+        "family": family, "batches": batches(), "optim": SGD, "phases": {"phases": []},
+        "budget": Budget(images=80, seconds=None),
         "settings": SETTINGS, "batch_size": 8, "seed": 0, "device": torch.device("cpu"), "precision": "fp32",
         "folder": folder, "record": memory, "monitor": memory, "progress": Progress("toy", quiet=True),
     }  # fmt: skip

@@ -36,7 +36,7 @@ def test_every_normalization_makes_a_network(norm):
 
 def test_an_unknown_normalization_or_depth_or_stem_is_one_clear_line():
     with pytest.raises(
-        UserError, match="norm: expected one of batch, instance, group, none, got 'bach'; did you mean 'batch'"
+        UserError, match="expected one of batch, instance, group, none, got 'bach'; did you mean 'batch'"
     ):
         registry.build("network", {**UNET, "norm": "bach"})
     with pytest.raises(UserError, match="depth: expected one of 18, 34, 50, got 20"):

@@ -2,7 +2,6 @@
 from the groups of conf/ and from the registered signatures, so that a new key cannot escape them."""
 
 import copy
-import inspect
 import json
 import os
 import subprocess
@@ -10,20 +9,15 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
-from colorbench import ranges, registry
-from colorbench.engine.budget import Budget
-from colorbench.engine.engine import Settings
-from colorbench.engine.optimizers import pace, shared
-from colorbench.engine.phases import Phase
+from colorbench import registry
 from colorbench.errors import UserError
 from colorbench.runs import config
 from colorbench.training import schema
-from colorbench.training.monitor import Options
 
 NUMBER = ("nonsense", "", True, [1], [], {"a": 1}, float("nan"), float("inf"), float("-inf"), -1, 1e30, 10**20)
 WRONG = {
@@ -180,30 +174,6 @@ def test_every_wrong_setting_is_refused_in_one_line(capsys):
 def test_what_the_yaml_say_is_accepted():
     for look, tree in subjects():
         look(tree)
-
-
-def numbers(hint: Any) -> bool:
-    """Does a plain int or float stand anywhere in a type, without a range?"""
-    if hint in (int, float):
-        return True
-    if get_origin(hint) is Annotated:
-        return ranges.words(hint) is None
-    return any(numbers(h) for h in get_args(hint)) if get_origin(hint) is not None else False
-
-
-SCHEMAS = [schema.settings, shared, pace, Budget, Settings, Phase, Options]
-REGISTERED = [registry.lookup(kind, name) for kind in registry.PACKAGES for name in registry.names(kind)]
-
-
-def test_every_number_of_every_signature_has_a_range():
-    bare = []
-    for component in [*SCHEMAS, *REGISTERED]:
-        function = component.__init__ if inspect.isclass(component) else component
-        hints = get_type_hints(function, include_extras=True)
-        for key in inspect.signature(component).parameters:
-            if key in hints and numbers(hints[key]):
-                bare.append(f"{component.__module__}.{component.__qualname__}: {key}")
-    assert not bare, "annotate them with a kind of colorbench/ranges.py"
 
 
 @pytest.mark.parametrize(
