@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from colorbench.arrays import Chroma, Logits, Luma
 from colorbench.batch import Batch
-from colorbench.errors import UserError
 from colorbench.families.palette import Palette, drawn
 from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.terms import checked, chroma_ratio
 from colorbench.networks.guided import enlarge, shrink
 from colorbench.noise import Noise
+from colorbench.ranges import NotNegative, Positive, SomeShare
 from colorbench.registry import register
 
 
@@ -36,14 +36,10 @@ class ColorBins(Family):
     rebalance: Tensor
 
     def __init__(
-        self, *, network: nn.Module, uniform: float, decode: Literal["mean", "sample"], temperature: float,
-        weights: Mapping[str, float],
+        self, *, network: nn.Module, uniform: SomeShare, decode: Literal["mean", "sample"], temperature: Positive,
+        weights: Mapping[str, NotNegative],
     ) -> None:  # fmt: skip
         super().__init__()
-        if not 0.0 < uniform <= 1.0:
-            raise UserError(f"model.uniform: expected a share in (0, 1], got {uniform}")
-        if temperature <= 0.0:
-            raise UserError(f"model.temperature: expected more than 0, got {temperature}")
         self.palette = Palette()
         channels: Any = network.channels
         self.classifier = nn.ModuleDict({"network": network, "head": nn.Conv2d(channels[0], len(self.palette), 1)})

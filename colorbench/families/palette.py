@@ -70,7 +70,7 @@ def drawn(logits: Logits, u: Tensor) -> Bins:
 
 
 def _centers() -> Tensor:
-    steps = torch.linspace(0.0, 1.0, LEVELS)
+    steps = torch.linspace(0.0, 1.0, LEVELS, device="cpu")  # also of a model on paper (schema.py)
     rgb = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij")).view(1, 3, LEVELS**2, LEVELS)
     ab = color.rgb_to_lab(rgb)[0, 1:].flatten(1).T
     return torch.unique((ab / STEP).round(), dim=0) * STEP

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from colorbench.networks.blocks import crop, pad
+from colorbench.networks.blocks import Norm, crop, pad
 from colorbench.networks.denoiser import ConditionEncoder
+from colorbench.ranges import Channels, Factor, Layers, LayersOrNone, Memory, Several
 from colorbench.registry import register
 
 
@@ -24,8 +25,8 @@ class DiffusersUNet(nn.Module):
     """
 
     def __init__(
-        self, *, outputs: int, scale: int, width: int, multipliers: tuple[int, ...], blocks: int, attention: int,
-        head: int, condition_width: int, norm: str, dropout: float,
+        self, *, outputs: Channels, scale: Factor, width: Channels, multipliers: tuple[Several, ...], blocks: Layers,
+        attention: LayersOrNone, head: Channels, condition_width: Channels, norm: Norm, dropout: Memory,
     ) -> None:  # fmt: skip
         super().__init__()
         from diffusers import UNet2DModel  # late: it takes seconds

@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorbench.errors import UserError
-from colorbench.networks.blocks import crop, pad
+from colorbench.networks.blocks import Norm, crop, pad
 from colorbench.networks.denoiser import ConditionEncoder, TimeEmbedding
+from colorbench.ranges import Channels, Factor, Layers
 from colorbench.registry import register
 
 
@@ -26,8 +27,8 @@ class DiT(nn.Module):
     """
 
     def __init__(
-        self, *, outputs: int, scale: int, patch: int, width: int, layers: int, head: int, condition_width: int,
-        norm: str,
+        self, *, outputs: Channels, scale: Factor, patch: Factor, width: Channels, layers: Layers, head: Channels,
+        condition_width: Channels, norm: Norm,
     ) -> None:  # fmt: skip
         super().__init__()
         head = min(head, width)

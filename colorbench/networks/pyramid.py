@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorbench.errors import UserError
-from colorbench.networks.blocks import ConvBlock, normalization, pad
+from colorbench.networks.blocks import ConvBlock, Norm, normalization, pad
 from colorbench.networks.denoiser import ConditionEncoder
+from colorbench.ranges import Channels, Factor, Layers
 from colorbench.registry import register
 
 
@@ -29,7 +30,7 @@ class Pyramid(nn.Module):
     width: channels of the convolutions before the first map.
     """
 
-    def __init__(self, *, scale: int, width: int, widths: tuple[int, ...], norm: str) -> None:
+    def __init__(self, *, scale: Factor, width: Channels, widths: tuple[Channels, ...], norm: Norm) -> None:
         super().__init__()
         self.scale, self.channels, self.stride = scale, widths, scale * 2 ** (len(widths) - 1)
         self.encoder = ConditionEncoder(scale=scale, width=width, widths=list(widths), norm=norm)
@@ -77,7 +78,7 @@ class Features(nn.Module):
     widths: channels of the ladder at each of the encoder's maps. blocks: residual blocks at each.
     """
 
-    def __init__(self, *, encoder: nn.Module, widths: tuple[int, ...], blocks: int, norm: str) -> None:
+    def __init__(self, *, encoder: nn.Module, widths: tuple[Channels, ...], blocks: Layers, norm: Norm) -> None:
         super().__init__()
         channels: Any = encoder.channels
         self.encoder, self.scale, self.channels = encoder, int(encoder.scale), widths  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from colorbench.errors import UserError
 from colorbench.noise import Noise
+from colorbench.ranges import NotNegative, Several, Text
 from colorbench.registry import register, suggest
 from colorbench.sampling.parameterization import Parameterization, Preconditioned, V, Velocity
 from colorbench.sampling.sampler import Denoiser, Sampler
@@ -39,7 +40,13 @@ class Borrowed(Sampler):
     """scheduler: a class of diffusers. options: what else its constructor takes ({use_karras_sigmas: true})."""
 
     def __init__(
-        self, *, scheduler: str, steps: int, guidance: float, temperature: float, options: Mapping[str, Any]
+        self,
+        *,
+        scheduler: Text,
+        steps: Several,
+        guidance: NotNegative,
+        temperature: NotNegative,
+        options: Mapping[str, Any],
     ) -> None:
         super().__init__(steps=steps, guidance=guidance, temperature=temperature)
         self.kind, self.options = _scheduler(scheduler), dict(options)

@@ -132,7 +132,7 @@ def wrong_settings() -> Iterator[tuple[Callable[[Any], None], dict, tuple, Any]]
                 if wrong == 3 and path[-1] in ("log_every", "validate_every", "until"):  # so many images
                     continue
                 yield look, tree, path, wrong
-            if isinstance(value, dict) and path[-1] not in ("first", "splits"):
+            if isinstance(value, dict) and path[-1] not in ("first", "splits", "options"):
                 yield look, tree, (*path, "nope"), 1
             alias = path[0] == "data" and len(path) == 2 and path[1] in tree["data"]["source"]
             if (
