@@ -128,6 +128,7 @@ def _listing(source: Source) -> list[Item]:
     free = all(item.split is None for item in items)
     items = [item if item.split else _assigned(item, hashed_split(item.name, source.share)) for item in items]
     items.sort(key=_rank)
+    _fair(items, source.share)
     if free and len(items) >= len(SPLITS):  # a handful of pictures: leave no split empty by bad luck
         for split in ORDER:
             counts = Counter(item.split for item in items)
@@ -136,6 +137,19 @@ def _listing(source: Source) -> list[Item]:
                 items[at] = _assigned(items[at], split)
                 items.sort(key=_rank)
     return items
+
+
+def _fair(items: Sequence[Item], share: float) -> None:
+    """Raise UserError when the hash of the names, and not a folder, leaves hardly any picture to train on."""
+    train = sum(item.split == "train" for item in items)
+    if len(items) < 10 or 2 * train >= len(items):
+        return
+    if all(item.split in ("train", hashed_split(item.name, share)) for item in items):
+        last, n = Counter(item.name.rsplit("/", 1)[-1] for item in items).most_common(1)[0]
+        raise UserError(
+            f"data: the split by names leaves {train} of {len(items)} pictures to train on ({n} are called {last!r}); "
+            "give the files names of their own, or folders train, val and test, or a list (data=list)"
+        )
 
 
 def _assigned(item: Item, split: Split) -> Item:

@@ -12,6 +12,7 @@ sees the discriminator updated on the whole batch. Everything random is a functi
 that is killed anywhere and resumed ends with the same weights, bit for bit.
 """
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -257,7 +258,7 @@ class Engine:
         if self.monitor.best not in values:
             raise UserError(f"monitor.best: {self.monitor.best!r} is not measured; one of {', '.join(sorted(values))}")
         score = values[self.monitor.best]
-        better = self.best is None or score < self.best
+        better = math.isfinite(score) and (self.best is None or score < self.best)
         self.best, self.stale = (score, 0) if better else (self.best, self.stale + 1)
         self.record.log(self.clock.images, values)
         self._save(("last", "best") if better else ("last",), keep)
@@ -266,11 +267,18 @@ class Engine:
         if not self.ranks.first:
             return
         started = time.monotonic()
+        weights, average = self.family.state_dict(), self.ema.state_dict()
+        spoiled = next((name for name, value in {**average, **weights}.items() if not _finite(value)), None)
+        if spoiled is not None:
+            raise UserError(
+                f"optim: {spoiled} is not finite, at {self.clock.images:,} images, and not saved; "
+                "lower optim.lr or set optim.clip (the last checkpoint is good, if there is one)"
+            )
         state = {
             "images": self.clock.images, "seconds": self.clock.seconds, "best": self.best, "stale": self.stale,
             "ema_steps": self.ema.steps, "optimizers": self.optimizers.state_dict(), "scaler": self.scaler.state_dict(),
         }  # fmt: skip
-        self.checkpoints.save(self.clock.images, self.family.state_dict(), self.ema.state_dict(), state, links, keep)
+        self.checkpoints.save(self.clock.images, weights, average, state, links, keep)
         self.saving = time.monotonic() - started
 
     def _log(self, sums: "Sums", index: int, phase: Phase) -> None:
@@ -330,6 +338,10 @@ class Sums:
         values["train/images_per_second"] = self.images / max(self.seconds, 1e-9)
         values["train/waiting_share"] = self.waited / max(self.seconds, 1e-9)
         return values
+
+
+def _finite(value: Tensor) -> bool:
+    return not value.is_floating_point() or bool(value.isfinite().all())
 
 
 def to_channels_last(module: nn.Module) -> None:

@@ -22,6 +22,8 @@ from colorbench.evaluation.judge import Judge
 from colorbench.evaluation.protocol import Plan
 from colorbench.evaluation.rows import Evaluation
 from colorbench.noise import stable_id
+from colorbench.ranges import Inside
+from colorbench.registry import fits
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _COLORED, _GRAY = 3.0, 1  # mean chroma of a truth that counts as colored; levels between channels of a gray picture
@@ -134,6 +136,7 @@ def judge_folder(
 
     Raises UserError: pictures missing, unknown names, other sizes, gray answers to colored truths.
     """
+    fits(name, Inside, "--name")
     files = listing(folder)
     wanted = [stem(picture) for picture in plan.pictures.names]
     missing = [picture for picture in wanted if picture not in files]

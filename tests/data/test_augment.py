@@ -109,3 +109,13 @@ def test_blur_keeps_the_mean_and_lowers_the_contrast() -> None:
 def test_an_impossible_setting_names_its_key(change: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=f"data.augment.{next(iter(change))}"):
         check("augmentation", {"augmentation": "standard", **OFF, **change}, "data.augment")
+
+
+@pytest.mark.parametrize(("channel", "luma"), [(0, 0.299), (1, 0.587), (2, 0.114)])
+def test_a_picture_without_saturation_is_the_luma_of_its_channels(channel: int, luma: float) -> None:
+    pixels = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+    pixels[:, channel] = 255
+    drawn = Noise(torch.zeros(1, dtype=torch.int64))
+    factors = torch.tensor([[0.5, 0.5, 0.0]])  # brightness and contrast as they are, saturation 0
+    object.__setattr__(drawn, "uniform", lambda purpose, *shape: factors)
+    assert standard(jitter=1.0)(pixels, drawn).flatten().tolist() == pytest.approx([luma] * 48, abs=1e-4)

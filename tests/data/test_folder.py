@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from colorbench.data.dataset import open_data
 from colorbench.data.folder import Folder, printable
 from colorbench.data.source import Dropped, Item, hashed_split
 from colorbench.errors import UserError
 from colorbench.registry import check
-from tests.data.conftest import FOLDER, photo
+from tests.data.conftest import FOLDER, Config, photo
 
 
 def folder(root: Path, **changes: Any) -> Folder:
@@ -127,3 +128,13 @@ def test_a_root_that_holds_nothing_is_one_clear_line(tmp_path: Path, make, messa
         list(folder(tmp_path / "root").items())
     assert "data.root" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_names_that_leave_hardly_anything_to_train_on_are_refused_with_a_cure(tmp_path: Path, config: Config) -> None:
+    for i in range(30):  # all of one name, whose hash says test
+        path = tmp_path / "same" / str(i) / "img_00.png"
+        path.parent.mkdir(parents=True)
+        photo(i).save(path)
+    assert hashed_split("img_00.png") != "train"
+    with pytest.raises(UserError, match=r"leaves 0 of 30 pictures to train on \(30 are called 'img_00.png'\)"):
+        open_data(config(tmp_path / "same"))

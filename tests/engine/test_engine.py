@@ -275,3 +275,37 @@ def test_a_family_knows_how_much_of_the_budget_is_spent(tmp_path):
 
     engine(make(Watching), tmp_path, budget=Budget(images=32, seconds=None)).fit()
     assert seen == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_bad_steps_are_counted_in_a_row_and_forgotten_after_a_good_one(tmp_path):
+    stream = batches()
+
+    def poisoned(start):
+        for i, b in enumerate(stream(start)):
+            yield b if i % 3 == 2 else replace(b, ab=b.ab * float("nan"))
+
+    outcome = engine(make(Line), tmp_path, batches=poisoned).fit()
+    assert outcome.reason == "budget"  # seven of ten steps are bad, never three in a row
+
+
+def test_a_validation_that_is_not_a_number_is_never_the_best(tmp_path):
+    memory = Memory(scores=[float("nan"), 3.0, float("nan"), 5.0, 4.0])
+    runner = engine(make(Line), tmp_path, memory=memory, settings=replace(SETTINGS, validate_every=16))
+    assert runner.fit().best == 3.0
+    assert runner.checkpoints.find("best").name == "images-000000032"
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    family = make(Line)
+    runner = engine(family, tmp_path, settings=replace(SETTINGS, validate_every=8))
+    original = runner._step
+
+    def spoil(batch, phase, sums):
+        original(batch, phase, sums)
+        if runner.clock.images == 24:
+            family.net.bias.data[0] = float("inf")
+
+    runner._step = spoil
+    with pytest.raises(UserError, match=r"net\.bias is not finite, at 32 images, and not saved"):
+        runner.fit()
+    assert runner.checkpoints.find("last").name == "images-000000024"

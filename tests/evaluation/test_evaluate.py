@@ -14,6 +14,7 @@ from colorbench.evaluation.baselines import TRIVIAL, evaluate_baselines
 from colorbench.evaluation.judge import evaluate_colorizer, evaluate_family
 from colorbench.evaluation.protocol import Protocol, plan
 from colorbench.evaluation.rows import Evaluation
+from colorbench.evaluation.submission import judge_folder
 from colorbench.families.gray import Gray
 from colorbench.metrics.suite import Suite
 from colorbench.report.preview import write_preview
@@ -289,3 +290,27 @@ def test_help_needs_no_torch() -> None:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         assert "usage" in done.stdout
+
+
+def test_every_draw_has_a_noise_of_its_own_and_every_model_the_same(make_plan, cpu, tmp_path: Path) -> None:
+    def keys(folder: str) -> list[tuple[int, ...]]:
+        seen = []
+
+        def colorize(batch, noise):
+            seen.append(tuple(noise.keys.tolist()))
+            return torch.zeros_like(batch.ab)
+
+        options = {"folder": tmp_path / folder, "record": {"name": folder}, "device": cpu}
+        evaluate_colorizer(colorize, make_plan(), draws=3, batch_size=1000, **options)
+        return seen
+
+    first = keys("a")
+    assert len(set(first)) == len(first) == 3
+    assert not set(first[0]) & set(first[1])
+    assert keys("b") == first
+
+
+@pytest.mark.parametrize("name", ["../../up", "/tmp/up", "", "a\nb", "x" * 300])
+def test_a_submissions_name_stays_inside_the_output_folder(make_plan, cpu, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="--name: expected a name that stays inside the output folder"):
+        judge_folder(tmp_path, make_plan(), name=name, output=tmp_path / "out", device=cpu)

@@ -4,12 +4,12 @@ import pytest
 import torch
 from families.conftest import _composed, adam, pictures, small, step
 
-from colorbench import config
 from colorbench.errors import UserError
 from colorbench.family import Weights
 from colorbench.networks.guided import enlarge, shrink
 from colorbench.noise import Noise
 from colorbench.registry import build, lookup
+from colorbench.runs import config
 
 
 def test_the_network_sees_chroma_of_unit_deviation_whatever_the_data():
@@ -237,3 +237,13 @@ def test_attention_turned_by_positions_sees_distances_only():
     torch.testing.assert_close(scores[0, 1, 2, 4], scores[2, 3, 4, 6], atol=1e-4, rtol=1e-4)
     assert (scores[0, 1, 2, 4] - scores[0, 1, 4, 4]).abs() > 1e-3
     assert (scores[0, 1, 2, 4] - scores[0, 1, 2, 1]).abs() > 1e-3
+
+
+def test_the_drift_is_in_cielab_units():
+    """Estimates that are one standard deviation too high in both axes drift by 128 std sqrt(2)."""
+    family = small("ddpm", parameterization={"parameterization": "x0"})
+    family.std.copy_(torch.tensor([0.1, 0.1]).view(1, 2, 1, 1))
+    x0 = torch.randn(3, 2, 4, 4)
+    ones = torch.ones(3, 1, 1, 1)
+    drift = family._drift(x0, x0 + 1.0, x0, ones, ones)
+    assert float(drift) == pytest.approx(128 * 0.1 * 2**0.5, rel=1e-5)

@@ -7,7 +7,9 @@ import torch
 
 from colorbench import registry
 from colorbench.batch import Batch
-from colorbench.losses.game import Game
+from colorbench.family import Weights
+from colorbench.losses.game import Game, play
+from colorbench.noise import Noise
 
 NAMES = [{"adversary": "bce"}, {"adversary": "hinge"}, {"adversary": "lsgan"}, {"adversary": "wgangp", "weight": 10.0}]
 each = pytest.mark.parametrize("config", NAMES, ids=lambda c: c["adversary"])
@@ -83,3 +85,33 @@ def test_accuracy_says_how_often_the_discriminator_is_right():
     assert objective.logs["d_accuracy"].item() == 1.0
     (objective,) = game.discriminate(ones[:, :1], -ones, ones, torch.rand(2, 1, 1, 1))
     assert objective.logs["d_accuracy"].item() == 0.0
+
+
+def test_the_gradient_penalty_is_taken_at_the_point_that_mix_places():
+    """D(x) = |x|^2 / 2n has the slope x/n, so the penalty says where between real and fake it was taken."""
+    adversary = registry.build("adversary", NAMES[3])
+    real, fake, mix = torch.rand(3, 2, 8, 8), torch.rand(3, 2, 8, 8), torch.tensor([0.0, 0.3, 1.0]).view(3, 1, 1, 1)
+    n = 128
+    penalty = adversary.penalty(lambda x: x.square().flatten(1).sum(1).view(-1, 1, 1, 1) / (2 * n), real, fake, mix)
+    there = (mix * real + (1 - mix) * fake).flatten(1).norm(dim=1) / n
+    torch.testing.assert_close(penalty, 10.0 * (there - 1.0).square())
+
+
+def test_each_picture_of_a_round_draws_its_own_mix():
+    seen = []
+
+    class Spy(type(registry.build("adversary", NAMES[3]))):
+        def penalty(self, critic, real, fake, mix):
+            seen.append(mix)
+            return super().penalty(critic, real, fake, mix)
+
+    batch = Batch.of_bytes(torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8), torch.arange(4))
+    noise = Noise.of(0, batch.ids)
+    options = {"inputs": 3, "width": 8, "layers": 1, "norm": "none", "spectral": False, "init_std": 0.02}
+    game = Game(registry.build("network", {"network": "patch", **options}), Spy(weight=10.0))
+    distance = registry.build("distance", {"distance": "l1"})
+    weights = Weights({"adversarial": 1.0, "distance": 0.0, "perceptual": 0.0})
+    made = play(batch, batch.ab * 0.5, noise, weights, game=game, distance=distance, perceptual=None, logs={})
+    next(made)
+    assert torch.equal(seen[0], noise.uniform("penalty", 1, 1, 1))
+    assert len(set(seen[0].flatten().tolist())) == 4

@@ -277,3 +277,12 @@ def test_mistakes_in_a_suite_are_one_clear_line() -> None:
     ):
         with pytest.raises(UserError, match=message):
             Suite.of(config)
+
+
+@pytest.mark.parametrize("k", [2, 5])
+def test_the_spread_of_draws_from_the_truths_own_law_tells_their_error_whatever_their_number(k: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    draw = lambda: torch.randint(90, 166, (8, 3, 48, 48), dtype=torch.uint8, generator=generator)  # noqa: E731
+    scores = score_draws([draw() for _ in range(k)], draw())
+    columns = {name: values.double().numpy() for name, values in scores.items()}
+    assert spread_skill(columns) == pytest.approx(1.0, abs=0.02)

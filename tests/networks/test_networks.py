@@ -158,3 +158,17 @@ def test_pretrained_weights_reach_the_unet():
     network = registry.build("network", {**BACKBONE, "weights": str(WEIGHTS)})
     stored = load_file(WEIGHTS)["features.3.squeeze.weight"]
     assert any(torch.equal(p, stored) for p in network.parameters())
+
+
+def test_back_projection_gives_the_small_map_its_own_values_back():
+    """Over a flat guide the slope is zero: up(p), and then the error of shrinking it, added (Irani & Peleg 1991)."""
+    p, guide = torch.rand(2, 2, 8, 6), torch.zeros(2, 1, 32, 24)
+    up = lambda x: torch.nn.functional.interpolate(x, scale_factor=4, mode="bilinear")  # noqa: E731
+    torch.testing.assert_close(enlarge(p, guide, 4), up(p) + up(p - shrink(up(p), 4)))
+    assert (shrink(enlarge(p, guide, 4), 4) - p).norm() < 0.7 * (shrink(up(p), 4) - p).norm()
+
+
+def test_the_widths_of_a_patch_discriminator_double_up_to_eight_times_the_first():
+    options = {"inputs": 3, "width": 8, "layers": 5, "norm": "none", "spectral": False, "init_std": 0.02}
+    network = registry.build("network", {"network": "patch", **options})
+    assert [m.out_channels for m in network.modules() if isinstance(m, torch.nn.Conv2d)] == [8, 16, 32, 64, 64, 64, 1]
