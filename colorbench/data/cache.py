@@ -414,7 +414,7 @@ def _digest(pixels: NDArray[np.uint8]) -> str:
 def tones(pixels: NDArray[np.uint8]) -> list[tuple[float, float]]:
     """(mean Lab chroma, standard deviation of L*) of each picture of [n, 3, h, w]."""
     lab = color.bytes_to_lab(torch.from_numpy(pixels))
-    chroma = lab[:, 1:].norm(dim=1).mean(dim=(1, 2))
+    chroma = (lab[:, 1].square() + lab[:, 2].square()).sqrt().mean(dim=(1, 2))
     contrast = lab[:, 0].std(dim=(1, 2))
     return list(zip(chroma.tolist(), contrast.tolist(), strict=True))
 

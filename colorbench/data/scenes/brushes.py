@@ -5,10 +5,13 @@ roof) and where it stands; it knows nothing of color. Lightness is chosen so tha
 texture and place. ``light`` is the side the light comes from: -1 left, +1 right. Lengths are in canvas units.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from colorbench.data.scenes.canvas import Canvas, fractal, noise, profile, smooth
+from colorbench.data.scenes.canvas import Canvas, Window, fractal, noise, profile, smooth
 
 NEUTRAL = 0  # the object of everything without a color: glass, tires, shadows
 
@@ -102,18 +105,17 @@ def road(c: Canvas, obj: int, top: float, bottom: float) -> None:
 def tree(c: Canvas, crown: int, wood: int, x: float, base: float, h: float, light: int, blobs: np.ndarray) -> None:
     """A broad-leaved tree: a trunk and a crown of leafy balls, lit from one side."""
     trunk(c, wood, x, base, h * 0.6, h * 0.045, light)
-    blobs = blobs[np.argsort(blobs[:, 1])[::-1]]
-    for p, q, size in blobs:
-        r = h * (0.15 + 0.10 * size)
-        cx, cy = x + h * 0.30 * (2 * p - 1) * (1.1 - 0.55 * abs(2 * q - 1)), base - h * (0.50 + 0.34 * q)
-        w = c.window(cx - 1.25 * r, cy - 1.25 * r, cx + 1.25 * r, cy + 1.25 * r)
-        u, v = (w.x - cx) / r, (w.y - cy) / r
-        leaves = noise(w.x * 3.2 / r + 9 * p, w.y * 3.2 / r) - 0.5
-        w.put(
-            u * u + v * v < 1 + 0.7 * leaves,
-            crown,
-            47 + 9 * np.clip(light * u * 0.8 - v, -1.2, 1.2) + 15 * leaves + 4 * q,
-        )
+    p, q, size = blobs[np.argsort(blobs[:, 1])[::-1]].T
+    r = h * (0.15 + 0.10 * size)
+    cx, cy = x + h * 0.30 * (2 * p - 1) * (1.1 - 0.55 * abs(2 * q - 1)), base - h * (0.50 + 0.34 * q)
+    w = c.stack(cx - 1.25 * r, cy - 1.25 * r, cx + 1.25 * r, cy + 1.25 * r)
+    p, q, r, cx, cy = (v[:, None, None] for v in (p, q, r, cx, cy))
+    u, v = (w.x - cx) / r, (w.y - cy) / r
+    leaves = noise(w.x * 3.2 / r + 9 * p, w.y * 3.2 / r) - 0.5
+    where = u * u + v * v < 1 + 0.7 * leaves
+    L = 47 + 9 * np.clip(light * u * 0.8 - v, -1.2, 1.2) + 15 * leaves + 4 * q
+    for k in range(len(blobs)):
+        w.put(k, where, crown, L)
 
 
 def trunk(c: Canvas, wood: int, x: float, base: float, h: float, half: float, light: int) -> None:
@@ -177,27 +179,30 @@ def house(
         w.put(slant, roof, 49 - 9 * (rows > 0.8) - 5 * bond + 4 * light * (u - 0.5))
     else:
         w.put((abs(u - 0.5) < 0.54) & (w.y > top - rise) & (w.y < top), roof, 50.0)
+    _openings(w, door, left, top, base, w_, h, storeys)
+
+
+def _openings(w: Window, door: int, left: float, top: float, base: float, w_: float, h: float, storeys: int) -> None:
+    """The windows of a wall in rows and columns, each with a frame, a cross and a reflection, and the door."""
     columns = max(2, round(w_ / 0.085))
-    for row in range(storeys):
-        for k in range(columns):
-            cx = left + w_ * (k + 0.5) / columns
-            cy = top + h * (row + 0.42) / storeys
-            rx, ry = 0.25 * w_ / columns, 0.27 * h / storeys
-            if row == storeys - 1 and k == columns // 2:
-                w.put(
-                    (abs(w.x - cx) < rx) & (w.y > cy - ry * 0.7) & (w.y < base),
-                    door,
-                    42 + 6 * (abs(w.x - cx) < 0.6 * rx),
-                )
-                continue
-            w.put((abs(w.x - cx) < rx * 1.25) & (abs(w.y - cy) < ry * 1.18), NEUTRAL, 92.0)
-            glass = (
-                (abs(w.x - cx) < rx)
-                & (abs(w.y - cy) < ry)
-                & (abs(w.x - cx) > 0.1 * rx)
-                & (abs(w.y - cy + 0.2 * ry) > 0.08 * ry)
-            )
-            w.put(glass, NEUTRAL, 38 + 18 * (w.x - cx - (w.y - cy) > 0))
+    rx, ry = 0.25 * w_ / columns, 0.27 * h / storeys
+    across = w.x - _column([left + w_ * (k + 0.5) / columns for k in range(columns)])  # [columns w], from each center
+    down = w.y.T - _column([top + h * (row + 0.42) / storeys for row in range(storeys)])  # [storeys h]
+    there = np.ones((storeys, columns), bool)
+    there[-1, columns // 2] = False
+    x, y = across[columns // 2], down[-1][:, None]
+    w.put((abs(x) < rx) & (w.y > top + h * (storeys - 1 + 0.42) / storeys - ry * 0.7) & (w.y < base), door,
+          42 + 6 * (abs(x) < 0.6 * rx))  # fmt: skip
+    w.put((abs(down) < ry * 1.18).T @ there @ (abs(across) < rx * 1.25), NEUTRAL, 92.0)
+    x_inside = (abs(across) < rx) & (abs(across) > 0.1 * rx)
+    y_inside = (abs(down) < ry) & (abs(down + 0.2 * ry) > 0.08 * ry)
+    x = np.take_along_axis(across, x_inside.argmax(0)[None], 0)
+    y = np.take_along_axis(down, y_inside.argmax(0)[None], 0)
+    w.put(y_inside.T @ there @ x_inside, NEUTRAL, 38 + 18 * (x - y.T > 0))
+
+
+def _column(numbers: Sequence[float]) -> NDArray[np.float32]:
+    return np.array(numbers, np.float32)[:, None]
 
 
 def vehicle(c: Canvas, body: int, x: float, base: float, s: float, face: int, style: str) -> None:
@@ -279,69 +284,99 @@ def boat(c: Canvas, sail: int, hull: int, x: float, y: float, s: float, face: in
     w.put((v > 0.10) & (u > 0.03) & (u < 0.36 * (1.05 - v) / 0.95), sail, 81 - 5 * seams)
 
 
-def flower(
-    c: Canvas, petals: int, leaf: int, x: float, y: float, r: float, base: float, style: int, turn: float, light: int
-) -> None:
-    """A blossom of radius r at (x, y) on a stem down to ``base``: 0 daisy, 1 five broad petals, 2 tulip."""
-    stem = c.window(min(x - 0.7 * r, x - 0.02), y, max(x + 0.7 * r, x + 0.02), base)
-    s = (stem.y - y) / max(base - y, 1e-3)
-    bend = x + 0.25 * r * np.sin(3 * s + turn)
-    blade = abs(stem.x - bend - 0.55 * r * np.sin(np.pi * np.clip(s * 1.6 - 0.5, 0, 1)) * 0.6) < 0.16 * r * np.sin(
-        np.pi * np.clip(s * 1.6 - 0.5, 0, 1)
+def flowers(
+    c: Canvas, petals: int, leaf: int, x: Sequence[float], y: Sequence[float], r: Sequence[float], base: float,
+    style: int, turn: Sequence[float], light: int,
+) -> None:  # fmt: skip
+    """Blossoms of radius r at (x, y), each on a stem down to ``base``: 0 daisy, 1 five broad petals, 2 tulip."""
+    at, high, size = np.array(x), np.array(y), np.array(r)
+    stem = c.stack(np.minimum(at - 0.7 * size, at - 0.02), high, np.maximum(at + 0.7 * size, at + 0.02), base)
+    w = c.stack(at - 1.1 * size, high - 1.1 * size, at + 1.1 * size, high + 1.1 * size)
+    s = (stem.y - _each(high)) / _each(np.maximum(base - high, 1e-3))
+    bend = _each(at) + _each(0.25 * size) * np.sin(3 * s + _each(turn))
+    swell = np.sin(np.pi * np.clip(s * 1.6 - 0.5, 0, 1))
+    off = stem.x - bend
+    stalk = (abs(off) < _each(0.075 * size)) & (stem.y < base) & (s > 0)
+    blade = (abs(off - _each(0.55 * size) * swell * 0.6) < _each(0.16 * size) * swell) & (s > 0) & (s < 1)
+    stalk_L, blade_L = 46 + 6 * light * np.sign(off), 52 + 8 * light * np.sign(off - _each(0.2 * size))
+    u, v = (w.x - _each(at)) / _each(size), (w.y - _each(high)) / _each(size)
+    blossom = (_tulip if style == 2 else partial(_daisy, style=style, turn=_each(turn)))(u, v, light=light)
+    if style != 2:
+        heart = np.hypot(u, v) < 0.26
+        heart_L = (34.0, 40.0)[style] + 14 * (noise(w.x * 9 / _each(size), w.y * 9 / _each(size)) - 0.3)
+    for k in range(len(at)):
+        stem.put(k, stalk, leaf, stalk_L)
+        stem.put(k, blade, leaf, blade_L)
+        w.put(k, blossom[0], petals, blossom[1])
+        if style != 2:
+            w.put(k, heart, NEUTRAL, heart_L)
+
+
+def _tulip(u: np.ndarray, v: np.ndarray, light: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the cup of a tulip is, and its lightness; u, v: from its center, in radii."""
+    cup = (
+        (v < 0.75)
+        & (v > -0.75 + 0.42 * abs(np.mod(u * 2.2 + 0.5, 1) - 0.5) * 2)
+        & (abs(u) < 0.62 * np.sqrt(np.clip(1 - ((v - 0.1) / 0.95) ** 4, 0, 1)))
     )
-    stem.put(
-        (abs(stem.x - bend) < 0.075 * r) & (stem.y < base) & (s > 0), leaf, 46 + 6 * light * np.sign(stem.x - bend)
-    )
-    stem.put(blade & (s > 0) & (s < 1), leaf, 52 + 8 * light * np.sign(stem.x - bend - 0.2 * r))
-    w = c.window(x - 1.1 * r, y - 1.1 * r, x + 1.1 * r, y + 1.1 * r)
-    u, v = (w.x - x) / r, (w.y - y) / r
-    if style == 2:
-        cup = (
-            (v < 0.75)
-            & (v > -0.75 + 0.42 * abs(np.mod(u * 2.2 + 0.5, 1) - 0.5) * 2)
-            & (abs(u) < 0.62 * np.sqrt(np.clip(1 - ((v - 0.1) / 0.95) ** 4, 0, 1)))
-        )
-        fold = abs(np.mod(u * 2.2, 1) - 0.5)
-        w.put(cup, petals, 63 + 7 * light * u - 5 * v + 12 * (fold - 0.25))
-        return
+    fold = abs(np.mod(u * 2.2, 1) - 0.5)
+    return cup, 63 + 7 * light * u - 5 * v + 12 * (fold - 0.25)
+
+
+def _daisy(u: np.ndarray, v: np.ndarray, light: int, style: int, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same of eleven narrow petals (style 0) or five broad ones (style 1)."""
     d, around = np.hypot(u, v), np.arctan2(v, u) + turn
     count, deep = ((11, 0.22), (5, 0.30))[style]
     wave = np.cos(count * around)
-    edge = 1 - deep + deep * wave
     L = 69 + 8 * light * u - 5 * v - 10 * smooth(0.55, 0.2, d) + 5 * wave - 9 * (wave < -0.9)
-    w.put(d < edge, petals, L)
-    w.put(d < 0.26, NEUTRAL, (34.0, 40.0)[style] + 14 * (noise(w.x * 9 / r, w.y * 9 / r) - 0.3))
+    return d < 1 - deep + deep * wave, L
+
+
+def _each(numbers: Sequence[float] | np.ndarray) -> NDArray[np.float32]:
+    """One number for each window of a stack: float32 [n 1 1]."""
+    return np.asarray(numbers, np.float32)[:, None, None]
 
 
 def ball(c: Canvas, obj: int, x: float, y: float, r: float, light: int, style: str) -> None:
-    """A round fruit on a table: apple (stem, dimple), orange (pores), or a plain grape."""
+    """A round fruit on a table: apple (stem, dimple) or orange (pores)."""
     w = c.window(x - 1.15 * r, y - 1.35 * r, x + 1.15 * r, y + 1.2 * r)
     u, v = (w.x - x) / r, (w.y - y) / r
-    if style != "grape":
-        w.shade(((u + 0.25 * light) / 1.15) ** 2 + ((v - 0.9) / 0.28) ** 2 < 1, 0.7)
+    w.shade(((u + 0.25 * light) / 1.15) ** 2 + ((v - 0.9) / 0.28) ** 2 < 1, 0.7)
     d2 = u * u + v * v * (1.12 if style == "apple" else 1.0)
     if style == "apple":
         d2 = d2 + 0.16 * np.exp(-((u / 0.25) ** 2)) * (v < 0)
-    z = np.sqrt(np.clip(1 - d2, 0, 1))
-    lit = np.clip(0.45 * light * u - 0.5 * v + 0.75 * z, 0, 1.2)
-    shine = smooth(0.32, 0.1, np.hypot(u - 0.34 * light, v + 0.42))
-    L = 33 + 29 * lit + 22 * shine
+    L, shine = _round(u, v, d2, light)
     if style == "orange":
         L = L + 11 * (noise(w.x * 5.5 / r, w.y * 5.5 / r) - 0.5)
-    elif style == "apple":
-        L = L + 5 * (noise(np.broadcast_to(w.x * 7 / r, (1, w.x.shape[1])), w.y * 1.2 / r) - 0.5)
+    else:
+        L = L + 5 * (noise(w.x * 7 / r, w.y * 1.2 / r) - 0.5)
     w.put(d2 < 1, obj, L, 1 - 0.5 * shine)
     if style == "apple":
         w.put((abs(u - 0.12 * (-0.8 - v)) < 0.055) & (v < -0.72) & (v > -1.22), NEUTRAL, 24.0)
-    elif style == "orange":
+    else:
         w.put(np.hypot(u - 0.1 * light, v + 0.62) < 0.09, NEUTRAL, 36.0)
+
+
+def _round(u: np.ndarray, v: np.ndarray, d2: np.ndarray, light: int) -> tuple[np.ndarray, np.ndarray]:
+    """The lightness of a smooth ball with a highlight, and the highlight's strength."""
+    z = np.sqrt(np.clip(1 - d2, 0, 1))
+    lit = np.clip(0.45 * light * u - 0.5 * v + 0.75 * z, 0, 1.2)
+    shine = smooth(0.32, 0.1, np.hypot(u - 0.34 * light, v + 0.42))
+    return 33 + 29 * lit + 22 * shine, shine
 
 
 def grapes(c: Canvas, obj: int, x: float, y: float, r: float, light: int) -> None:
     """A bunch of grapes."""
-    for row, count in enumerate((4, 5, 4, 3, 2, 1)):
-        for k in range(count):
-            ball(c, obj, x + r * 0.46 * (k - (count - 1) / 2), y - r + row * 0.38 * r, 0.27 * r, light, "grape")
+    rows = ((row, k, count) for row, count in enumerate((4, 5, 4, 3, 2, 1)) for k in range(count))
+    centers = [(x + r * 0.46 * (k - (count - 1) / 2), y - r + row * 0.38 * r) for row, k, count in rows]
+    at, high = np.array(centers).T
+    r = 0.27 * r
+    w = c.stack(at - 1.15 * r, high - 1.35 * r, at + 1.15 * r, high + 1.2 * r)
+    u, v = (w.x - _each(at)) / r, (w.y - _each(high)) / r
+    d2 = u * u + v * v
+    L, shine = _round(u, v, d2, light)
+    for k in range(len(centers)):
+        w.put(k, d2 < 1, obj, L, 1 - 0.5 * shine)
 
 
 def banana(c: Canvas, obj: int, x: float, y: float, r: float, face: int) -> None:
@@ -440,12 +475,15 @@ def bowl(c: Canvas, obj: int, x: float, base: float, r: float, light: int) -> No
 
 def litter(c: Canvas, obj: int, top: float, spots: np.ndarray) -> None:
     """Fallen leaves on the ground."""
-    for p, q, size in spots:
-        d = q * q * 0.9 + 0.06
-        x, y, r = p, top + (1 - top) * d, (0.008 + 0.016 * d) * (0.7 + 0.6 * size)
-        w = c.window(x - r, y - r, x + r, y + r)
-        u, v = (w.x - x) / r, (w.y - y) / (0.6 * r)
-        w.put(u * u + v * v < 1, obj, 60 + 10 * size + 8 * u)
+    x, q, size = spots.T
+    d = q * q * 0.9 + 0.06
+    y, r = top + (1 - top) * d, (0.008 + 0.016 * d) * (0.7 + 0.6 * size)
+    w = c.stack(x - r, y - r, x + r, y + r)
+    x, y, r, size = (v[:, None, None] for v in (x, y, r, size))
+    u, v = (w.x - x) / r, (w.y - y) / (0.6 * r)
+    where, L = u * u + v * v < 1, 60 + 10 * size + 8 * u
+    for k in range(len(spots)):
+        w.put(k, where, obj, L)
 
 
 def parasol(c: Canvas, obj: int, wood: int, x: float, base: float, h: float, light: int) -> None:

@@ -96,10 +96,13 @@ def _flowers(
     plan: Plan, dice: Dice, x: float, spread: float, top: float, r: float, base: float, n: int, light: int
 ) -> None:
     petals, leaf, style = plan.thing("flower"), plan.thing("leaf"), dice.integer(0, 2)
+    blossoms = []
     for k in range(n):
         at = x + spread * ((k + dice(0.2, 0.8)) / n - 0.5) * 2
         size = r * dice(0.8, 1.15)
-        plan.paint(brushes.flower, petals, leaf, at, top + dice(-0.6, 1.4) * r, size, base, style, dice(0, 6), light)
+        blossoms.append((at, top + dice(-0.6, 1.4) * r, size, dice(0, 6)))
+    at_x, at_y, sizes, turns = zip(*blossoms, strict=True)
+    plan.paint(brushes.flowers, petals, leaf, at_x, at_y, sizes, base, style, turns, light)
 
 
 def _vehicle(plan: Plan, dice: Dice, x: float, base: float, s: float) -> None:

@@ -18,7 +18,7 @@ class Scenes(Source):
     level: simple, standard or hard. train, val, test: how many scenes each split has.
     """
 
-    parallel = True
+    parallel = False  # small numpy calls: two threads wait for the interpreter, not for the processor
 
     def __init__(self, *, level: LevelName, train: Count, val: Count, test: Count) -> None:
         self.counts: dict[Split, int] = {"train": train, "val": val, "test": test}

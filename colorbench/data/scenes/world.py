@@ -58,7 +58,10 @@ class Scene:
 
     def paint(self, base: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """ab [2 size size] (CIELAB units) of object colors: base [n 2] = mu + e, and slope [n 2] = delta."""
-        return _shrink(self.gain * (base.T[:, self.objects] + self.blend * slope.T[:, self.objects]))
+        color = np.take(base.T, self.objects, axis=1)
+        if slope.any():
+            color = color + self.blend * np.take(slope.T, self.objects, axis=1)
+        return _shrink(self.gain * color)
 
     def paint_pixels(self, base: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """ab [2 size size] of colors per subpixel: base, slope [2 side side]."""
@@ -102,15 +105,11 @@ class World:
         """The gray picture of this name, and everything that p(ab | L) depends on."""
         law = law_of(self.level)
         plan = self.plan(name)
-        canvas = _paint(plan, size)
+        L, sat, g, objects = _paint(plan, size).maps()
         seen = _seen(plan)
         classes = seen.classes
-        L = canvas.L
-        gain = canvas.sat * law.gains(classes[canvas.objects], L)
-        return Scene(
-            name, law, plan.place, seen.context, classes, seen.cues, size,
-            L, gain, canvas.g, canvas.objects,
-        )  # fmt: skip
+        gain = sat * law.gains(classes[objects], L)
+        return Scene(name, law, plan.place, seen.context, classes, seen.cues, size, L, gain, g, objects)
 
     def gray(self, name: str, size: int) -> np.ndarray:
         """L* [size size] of the scene of this name."""
