@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from families.conftest import adam, pictures, small, step
+from families.conftest import pictures, small
 
 from colorbench import color
 from colorbench.errors import UserError
@@ -67,22 +67,22 @@ def test_the_loss_without_rebalancing_is_the_cross_entropy_of_torch():
     torch.testing.assert_close(objective.loss.mean(), F.cross_entropy(family.logits(batch.L), target))
 
 
-def test_a_cold_mean_is_the_mode_and_a_warm_one_paler():
-    batch, family = pictures(4), small("bins").train()
-    family.prepare([batch])
-    optimizers = adam(family)
-    for visit in range(20):
-        step(family, optimizers, batch, Noise.of(0, batch.ids, visit))
-    family.eval()
-    chroma = {}
+def test_between_two_colors_a_cold_answer_is_the_likelier_one_and_a_warm_one_their_mean():
+    batch, family = pictures(2), small("bins").eval()
+    blue, orange = (
+        int((PALETTE.centers - torch.tensor(ab)).norm(dim=1).argmin()) for ab in ((0.0, -40.0), (20.0, 50.0))
+    )
+    head, answers = family.classifier["head"], {}
+    torch.nn.init.zeros_(head.weight)
+    torch.nn.init.constant_(head.bias, -1e4)
     with torch.no_grad():
-        logits = family.logits(batch.L)
-        for temperature in (1e-6, 0.38, 1.0):
-            mean = family.palette.mean(torch.softmax(logits / temperature, dim=1))
-            chroma[temperature] = float(mean.norm(dim=1).mean())
-        mode = family.palette.colors(logits.argmax(dim=1))
-        torch.testing.assert_close(family.palette.mean(torch.softmax(logits / 1e-6, dim=1)), mode, atol=0.02, rtol=0)
-    assert chroma[0.38] > chroma[1.0]
+        head.bias[blue], head.bias[orange] = torch.tensor([0.6, 0.4]).log()
+        for temperature in (1e-3, 0.38, 1.0):
+            family.temperature = temperature
+            answers[temperature] = family.colorize(batch.L, Noise.of(0, batch.ids))[0, 1] * color.AB_UNIT
+    torch.testing.assert_close(answers[1e-3], torch.full_like(answers[1.0], -40.0), atol=1e-2, rtol=0)
+    torch.testing.assert_close(answers[1.0], torch.full_like(answers[1.0], 0.6 * -40.0 + 0.4 * 50.0), atol=1e-2, rtol=0)
+    assert (answers[0.38] < answers[1.0]).all()
 
 
 def test_draws_of_neighboring_cells_know_nothing_of_each_other():
