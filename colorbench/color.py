@@ -223,14 +223,11 @@ class _Encoder:
 
 
 def _mix_into(out: Tensor, matrix: Tensor, channels: Tensor) -> None:
-    """out [3 k] = matrix [3 3] . channels [3 k], in plain float32."""
-    if out.device.type == "cpu":
-        torch.mm(matrix, channels, out=out)  # too small for a product that rounds to bfloat16, whatever is allowed
-        return
-    for row, coefficients in zip(out, matrix.tolist(), strict=True):
-        row.zero_()
-        for channel, coefficient in zip(channels, coefficients, strict=True):
-            row.add_(channel, alpha=coefficient)
+    """out [3 k] = matrix [3 3] . channels [3 k], by rows: a product may round to bfloat16 or TF32."""
+    c0, c1, c2 = channels
+    for row, (r0, r1, r2) in zip(out, matrix.tolist(), strict=True):
+        torch.mul(c0, r0, out=row)
+        row.add_(c1, alpha=r1).add_(c2, alpha=r2)
 
 
 def _mix(matrix: Tensor, channels: Tensor) -> Tensor:

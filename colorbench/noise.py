@@ -62,7 +62,9 @@ class Noise:
         counter = torch.arange(1, n + 1, device=stream.device) * _GOLDEN
         words = _mix(stream[:, None] + counter)
         high, low = (words >> 40) & 0xFFFFFF, (words >> 8) & 0xFFFFFF
-        return (high.float() + 0.5) / 2**24, (low.float() + 0.5) / 2**24
+        below_one = 1.0 - 2.0**-24  # where the sum rounds up to 2^24
+        u, v = ((half.float() + 0.5) / 2**24 for half in (high, low))
+        return u.clamp_max(below_one), v.clamp_max(below_one)
 
 
 def _mix(z: Tensor) -> Tensor:

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from colorbench.noise import Noise, stable_id
@@ -36,6 +37,14 @@ def test_normal_numbers_have_the_moments_of_a_normal():
     assert abs(float(z.std()) - 1) < 0.005
     assert abs(float((z**4).mean()) - 3) < 0.06
     assert float(z.abs().max()) > 4
+
+
+@pytest.mark.parametrize("word", [0, -1])
+def test_the_ends_of_the_interval_are_open_even_for_the_lowest_and_the_highest_word(word, monkeypatch):
+    monkeypatch.setattr("colorbench.noise._mix", lambda z: torch.full_like(z, word))
+    noise = Noise(ids(1))
+    assert 0.0 < float(noise.uniform("x")) < 1.0
+    assert noise.normal("x", 2).isfinite().all()
 
 
 def test_uniform_numbers_fill_their_interval_evenly():

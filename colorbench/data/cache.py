@@ -208,7 +208,7 @@ class _Build:
         self.kept: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
         self.dropped: Counter[str] = Counter()
         self.seen: dict[str, str] = {}
-        self.progress = _Progress(len(items), 0, tell)
+        self.progress = _Progress(_wanted(items, recipe), 0, tell)
 
     def run(self) -> None:
         self.building.mkdir(exist_ok=True)
@@ -222,10 +222,15 @@ class _Build:
                     files.sync()  # the journal never says more than the disk holds
                     self._journal(files)
                     spoken = time.monotonic()
-                self.progress.show(self.done)
+                self.progress.show(self._looked_at)
             files.sync()
             self._journal(files)
         self._finish()
+
+    @property
+    def _looked_at(self) -> int:
+        """Pictures kept or dropped so far; those of a full split are not looked at."""
+        return sum(self.kept.values()) + sum(self.dropped.values())
 
     def _resume(self) -> None:
         """Go on after the last chunk that the journal holds; whatever was written after it is cut off. A file that is
@@ -250,7 +255,7 @@ class _Build:
         for row in manifest(self.building):
             if row["verdict"] == "kept":
                 self.seen[row["sha256"]] = self.seen[row["pixels"]] = row["name"]
-        self.progress = _Progress(len(self.items), self.done, self.tell)
+        self.progress = _Progress(_wanted(self.items, self.recipe), self._looked_at, self.tell)
         self.tell(f"going on with {self.building.name} at picture {self.done} of {len(self.items)}")
 
     def _anew(self, why: str) -> None:
@@ -391,6 +396,12 @@ class _Files:
         return [self.rows, *self.pixels.values(), *self.sha256.values()]
 
 
+def _wanted(items: Sequence[Item], recipe: Recipe) -> int:
+    """How many pictures a build looks at if it drops none: no more of a split than its limit."""
+    counts = Counter(str(item.split) for item in items)
+    return sum(n if (most := recipe.limits[split]) is None else min(n, most) for split, n in counts.items())
+
+
 class _Progress:
     """A line now and then: how far, how fast, how long still."""
 
@@ -403,8 +414,8 @@ class _Progress:
         if now - self.told >= 5.0:
             self.told = now
             rate = (done - self.first) / (now - self.started)
-            left = (self.total - done) / max(rate, 1e-9)
-            self.tell(f"preparing: {done} of {self.total} pictures, {rate:.0f}/s, about {left:.0f} s left")
+            left = max(self.total - done, 0) / max(rate, 1e-9)
+            self.tell(f"preparing: {done} of {max(self.total, done)} pictures, {rate:.0f}/s, about {left:.0f} s left")
 
 
 def _digest(pixels: NDArray[np.uint8]) -> str:

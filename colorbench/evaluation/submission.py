@@ -157,7 +157,7 @@ def judge_folder(
             if pixels.shape[:2] != tuple(true.shape[2:]):
                 h, w = pixels.shape[:2]
                 raise UserError(f"{files[picture]}: is {w} x {h} px, its truth {true.shape[3]} x {true.shape[2]}")
-            chroma = float(batch.ab[i].square().sum(0).sqrt().mean()) * 128
+            chroma = float(batch.ab[i].square().sum(0).sqrt().mean()) * color.AB_UNIT
             if chroma > _COLORED and int(np.ptp(pixels.astype(np.int16), axis=2).max()) <= _GRAY:
                 gray.append(picture)
             pictures.append(torch.from_numpy(pixels).permute(2, 0, 1))

@@ -1,1 +1,1 @@
-"""Families: one file, one idea; nothing imports from here."""
+"""Families: one file, one idea; no network, loss or sampler imports from here."""

@@ -152,11 +152,11 @@ class Residual(nn.Module):
 
 
 class Attention(nn.Module):
-    """x + attention over all positions, heads of 32 to 64 channels (Vaswani et al. 2017)."""
+    """x + attention over all positions, as few heads of at most 64 channels as divide them (Vaswani et al. 2017)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.heads = max(1, channels // 64)
+        self.heads = next(n for n in range(-(-channels // 64), channels + 1) if channels % n == 0)
         self.norm, self.qkv = normalization("group", channels), nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
         nn.init.zeros_(self.out.weight)

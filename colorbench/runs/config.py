@@ -165,17 +165,31 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
     if struct:
         key = struct[2]
     if key:
-        return f"unknown key {key!r}{_close_keys(key)}"
+        return f"unknown key {key!r}{_close_keys(key, overrides)}"
     first = " ".join(line.strip() for line in text.splitlines() if line.strip())
     return f"{first[:300]} (in: {' '.join(overrides)})" if overrides else first[:300]
 
 
-def _close_keys(key: str) -> str:
+def _close_keys(key: str, overrides: Sequence[str]) -> str:
+    """What was meant, among the keys of what the words that choose options compose."""
     import hydra
     from omegaconf import OmegaConf
 
     with hydra.initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-        known = [k for k, _ in flatten(OmegaConf.to_container(hydra.compose("config"), resolve=False))]  # type: ignore[arg-type]
+        chosen = [word for word in overrides if "." not in word.split("=", 1)[0] and "=" in word]
+        try:
+            tree = hydra.compose("config", overrides=chosen)
+        except Exception:  # one of them is wrong too: the default model's keys
+            tree = hydra.compose("config")
+        known = [k for k, _ in flatten(OmegaConf.to_container(tree, resolve=False))]  # type: ignore[arg-type]
+    group, _, option = key.partition(".")
+    owners = [
+        file.stem
+        for file in sorted((conf_dir() / group).glob("*.yaml"))
+        if option in (yaml.safe_load(file.read_text()) or {})
+    ]
+    if owners and key not in known:
+        return f"; it belongs to {' or '.join(f'{group}={owner}' for owner in owners)}"
     leaf = key.split(".")[-1]
     close = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
     close += [

@@ -28,7 +28,7 @@ class Logger(Protocol):
         """A PNG of this moment."""
 
     def finish(self, summary: Mapping[str, Any], rows: Path | None, checkpoint: Path | None) -> None:
-        """At the end, or when the run is stopped: facts, the CSV of per-image rows, the last checkpoint."""
+        """At the end, or when the run is stopped: facts, the per-image rows (CSV), the checkpoint that it stands by."""
 
 
 class Journal:

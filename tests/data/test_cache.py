@@ -394,3 +394,11 @@ def test_names_of_any_bytes_come_back_from_the_manifest(photos: Path, tmp_path: 
     for i, name in enumerate(sorted(odd)):
         photo(200 + i).save(photos / name)
     assert odd < set(verdicts(build(photos, tmp_path / "cache")))
+
+
+def test_the_progress_of_a_limited_build_speaks_of_the_pictures_that_it_looks_at() -> None:
+    items = [
+        Item(f"{split}/{i}", split) for split, n in (("train", 4000), ("val", 300), ("test", 500)) for i in range(n)
+    ]
+    recipe = Recipe(32, {"train": 80, "val": None, "test": 100}, 0.0, 0.0, 1, True)
+    assert cache_module._wanted(items, recipe) == 80 + 300 + 100

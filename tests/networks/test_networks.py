@@ -8,6 +8,7 @@ import torch
 from colorbench import registry
 from colorbench.errors import UserError
 from colorbench.networks.blocks import crop, pad
+from colorbench.networks.denoiser import Attention
 from colorbench.networks.guided import enlarge, shrink
 
 WEIGHTS = Path(__file__).parents[3] / "shared/weights/squeezenet1_1_deepscale_features_tvnorm.safetensors"
@@ -172,3 +173,10 @@ def test_the_widths_of_a_patch_discriminator_double_up_to_eight_times_the_first(
     options = {"inputs": 3, "width": 8, "layers": 5, "norm": "none", "spectral": False, "init_std": 0.02}
     network = registry.build("network", {"network": "patch", **options})
     assert [m.out_channels for m in network.modules() if isinstance(m, torch.nn.Conv2d)] == [8, 16, 32, 64, 64, 64, 1]
+
+
+@pytest.mark.parametrize(("channels", "heads"), [(32, 1), (64, 1), (96, 2), (128, 2), (192, 3), (200, 4), (50, 1)])
+def test_attention_has_as_few_heads_of_at_most_64_channels_as_divide(channels, heads):
+    attention = Attention(channels)
+    assert attention.heads == heads
+    assert attention(torch.zeros(1, channels, 3, 2)).shape == (1, channels, 3, 2)

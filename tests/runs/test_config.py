@@ -30,6 +30,9 @@ def test_every_registered_family_is_reachable_from_a_model_yaml():
         (["data=folder"], ["data.root", "data.root=..."]),
         (["model=unet", "adversary=hinge"], ["adversary=hinge", "no adversary"]),
         (["seed==3"], ["seed==3"]),
+        (["model=ddpm", "model.timess=3"], ["'model.times'"]),
+        (["model=unet", "data.root=X"], ["unknown key 'data.root'; it belongs to", "data=folder"]),
+        (["engine=null"], ["engine"]),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_line_with_the_cure(overrides, words):
