@@ -31,6 +31,7 @@ from colorbench.ranges import words
 PACKAGES = {
     "family": ("colorbench.families", "colorbench.evaluation.oracle"),
     "network": ("colorbench.networks",),
+    "trunk": ("colorbench.trunks",),
     "distance": ("colorbench.losses",),
     "adversary": ("colorbench.losses",),
     "schedule": ("colorbench.sampling",),

@@ -51,13 +51,13 @@ def _open(words: list[str]) -> tuple[Any, int, str, Path]:
 
         run = open_run(words[0])
         return run.family(torch.device("cpu")), int(run.config["data"]["size"]), run.name, run.path
-    from colorbench import backbones
     from colorbench.registry import build, load_plugins
     from colorbench.runs.config import compose
+    from colorbench.trunks.weights import everything_follows
 
     config = compose(words)
     load_plugins(config["plugins"])
-    with backbones.checkpoint_follows():  # the shapes need no pretrained weights
+    with everything_follows():  # the shapes need no pretrained weights
         family = build("family", config["model"], "model").eval()
     name = next((w.partition("=")[2] for w in words if w.startswith("model=")), "model")
     return family, int(config["data"]["size"]), f"{name}, untrained", Path()

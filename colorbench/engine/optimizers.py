@@ -1,7 +1,10 @@
-"""Optimizers: one for each group of a family's parameters, with its own rate and clipping."""
+"""Optimizers: one for each group of a family's parameters, with its own rate and clipping.
+
+A module that says ``pace`` learns, with all that is in it, at this share of its group's rate.
+"""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -19,8 +22,10 @@ class Group:
 
     def __init__(self, name: str, module: nn.Module, make: Any, lr: float, clip: float | None, decay: Decay):
         self.name, self.lr, self.clip, self.decay = name, lr, clip, decay
-        self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.optimizer: Optimizer = make(self.parameters, lr)
+        paces = {p: pace for p, pace in _paces(module) if p.requires_grad}
+        self.parameters = list(paces)
+        slices = [[p for p in paces if paces[p] == pace] for pace in dict.fromkeys(paces.values())]
+        self.optimizer: Optimizer = make([{"params": some, "pace": paces[some[0]]} for some in slices], lr)
 
     def gradients(self) -> list[Tensor]:
         """Of the parameters that have one."""
@@ -35,7 +40,7 @@ class Group:
     def set_rate(self, factor: float) -> None:
         """The rate of the next step."""
         for options in self.optimizer.param_groups:
-            options["lr"] = self.lr * factor
+            options["lr"] = self.lr * factor * options["pace"]
 
 
 Rate = Annotated[float, within("a number above 0, at most 100", lambda x: 0 < x <= 100)]
@@ -121,6 +126,15 @@ def sgd(*, momentum: Memory, nesterov: bool, weight_decay: NotNegative) -> Any:
     return lambda parameters, lr: SGD(
         parameters, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True
     )
+
+
+def _paces(module: nn.Module, pace: float = 1.0) -> Iterator[tuple[nn.Parameter, float]]:
+    """Every parameter with its share of the rate."""
+    pace *= getattr(module, "pace", 1.0)
+    for p in module.parameters(recurse=False):
+        yield p, pace
+    for child in module.children():
+        yield from _paces(child, pace)
 
 
 def restore_generator(seed: int, images: int) -> None:

@@ -25,7 +25,6 @@ import yaml
 from torch import Tensor, nn
 
 from colorbench import __version__, atomic
-from colorbench.backbones import checkpoint_follows
 from colorbench.engine.checkpoint import load_into, load_weights
 from colorbench.errors import UserError
 from colorbench.family import Family
@@ -33,6 +32,8 @@ from colorbench.registry import build
 from colorbench.report.sheet import by_protocol, gather, sheet
 from colorbench.report.table import markdown
 from colorbench.runs.run import Run
+from colorbench.trunks.trunk import Trunk
+from colorbench.trunks.weights import everything_follows
 
 FORMAT = "colorbench model 1"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -95,7 +96,7 @@ def load(path: Path) -> tuple[Family, Portable]:
     else:
         raise UserError(f"{weights}: holds weights but not what model they are of; give the folder with {CONFIG}")
     shapes = _shapes(header, weights)
-    with checkpoint_follows():
+    with everything_follows():
         with torch.device("meta"), _few_modules(weights):
             outline = _build(portable, weights)
         load_into(outline, shapes, str(weights))
@@ -107,6 +108,9 @@ def load(path: Path) -> tuple[Family, Portable]:
 def pack(run: Run, checkpoint: str | None = None) -> tuple[Family, Portable]:
     """A run's model, without what only training needs of files (perceptual networks)."""
     family = run.family(torch.device("cpu"), checkpoint)
+    for module in family.modules():
+        if isinstance(module, Trunk):
+            module.keep_numbers()
     return family, Portable(run.name, int(run.config["data"]["size"]), _fileless(run.config["model"]))
 
 

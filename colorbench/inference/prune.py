@@ -24,7 +24,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from colorbench.backbones import checkpoint_follows
 from colorbench.engine.checkpoint import Checkpoints, load_into
 from colorbench.errors import UserError
 from colorbench.family import Family
@@ -32,6 +31,7 @@ from colorbench.noise import Noise
 from colorbench.registry import build
 from colorbench.runs.folder import RunFolder
 from colorbench.runs.run import Run
+from colorbench.trunks.weights import checkpoint_follows
 
 WIDTHS = ("width", "max_width", "base")
 """Options of networks that count channels."""

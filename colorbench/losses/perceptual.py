@@ -6,7 +6,7 @@
 f are the activations of a frozen trunk, w_l the published linear heads (they ship in the ``lpips`` package). Both
 pictures have the true L. The trunks' weights are torchvision's (imagenet, a path), or random numbers when a config
 says ``none``; another trunk than the published one gives another distance: name it by its weights. Nothing here is
-trained or saved in checkpoints, and under ``backbones.checkpoint_follows`` the weights are not even looked for.
+trained or saved in checkpoints, and under ``trunks.weights.checkpoint_follows`` the weights are not even looked for.
 """
 
 from importlib.resources import files
@@ -16,14 +16,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from colorbench import backbones, color
+from colorbench import color
 from colorbench.arrays import Chroma, Luma, PerImage, Picture
 from colorbench.errors import UserError
 from colorbench.losses.distance import Distance
 from colorbench.ranges import Text
 from colorbench.registry import register
+from colorbench.trunks.classifiers import Name, classifier, standardize
+from colorbench.trunks.frozen import Frozen
 
-TRUNKS: dict[str, tuple[backbones.Name, tuple[int, ...]]] = {
+TRUNKS: dict[str, tuple[Name, tuple[int, ...]]] = {
     "vgg": ("vgg16", (4, 9, 16, 23, 30)),
     "alex": ("alexnet", (2, 5, 8, 10, 12)),
     "squeeze": ("squeezenet1_1", (2, 5, 8, 10, 11, 12, 13)),
@@ -38,7 +40,7 @@ class LPIPS(Distance):
     def __init__(self, *, net: Literal["vgg", "alex", "squeeze"], weights: Text, heads: Text) -> None:
         super().__init__()
         name, ends = TRUNKS[net]
-        self.slices = backbones.Frozen(Slices(name, weights, ends), saved=False)
+        self.slices = Frozen(Slices(name, weights, ends), saved=False)
         for i, head in enumerate(_heads(net, heads)):
             self.register_buffer(f"head{i}", head, persistent=False)
 
@@ -63,7 +65,7 @@ class VGGFeature(Distance):
 
     def __init__(self, *, weights: Text) -> None:
         super().__init__()
-        self.slices = backbones.Frozen(Slices("vgg16", weights, (16,)), saved=False)
+        self.slices = Frozen(Slices("vgg16", weights, (16,)), saved=False)
 
     def forward(self, L: Luma, ab_hat: Chroma, ab: Chroma) -> PerImage:
         """[b]."""
@@ -76,10 +78,10 @@ class VGGFeature(Distance):
 class Slices(nn.Module):
     """Picture [b 3 h w] in [0, 1] -> the outputs of consecutive slices of a trunk's features."""
 
-    def __init__(self, name: backbones.Name, weights: str, ends: tuple[int, ...]) -> None:
+    def __init__(self, name: Name, weights: str, ends: tuple[int, ...]) -> None:
         super().__init__()
         try:
-            features: Any = backbones.trunk(name, weights).features
+            features: Any = classifier(name, weights).features
         except UserError as error:
             raise UserError(
                 f"{error} with perceptual.weights=PATH; perceptual=none trains without it, "
@@ -89,7 +91,7 @@ class Slices(nn.Module):
 
     def forward(self, rgb: Picture) -> list[Tensor]:
         """One pass."""
-        h, maps = backbones.standardize(rgb), []
+        h, maps = standardize(rgb), []
         for layers in self.slices:
             h = layers(h)
             maps.append(h)

@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorbench import backbones
 from colorbench.arrays import Bytes
 from colorbench.errors import UserError
 from colorbench.metrics.perceptual import file_digest
+from colorbench.trunks.classifiers import cached, classifier, standardize
 
 Resize = Literal["clean", "classic"]
 Network = Literal["inception", "resnet18", "resnet34", "resnet50", "vgg16", "alexnet", "squeezenet1_1"]
@@ -61,7 +61,7 @@ class Features:
     def _file(self) -> str:
         if self.network == "inception":
             return INCEPTION
-        return backbones.cached(self.network).name
+        return cached(self.network).name
 
     def _find(self, weights: str | None) -> Path | None:
         if weights is None:
@@ -78,7 +78,7 @@ class Features:
         assert self.path is not None, self.missing
         if self.network == "inception":
             return _inception(self.path)
-        trunk = backbones.trunk(self.network, str(self.path))
+        trunk = classifier(self.network, str(self.path))
         return trunk.eval().requires_grad_(False)
 
     def __call__(self, pixels: Bytes) -> Tensor:
@@ -89,7 +89,7 @@ class Features:
             if self.network == "inception":
                 return body((x - 128) / 128).flatten(1)
             features: nn.Module = getattr(body, "features", body)
-            answer = features(backbones.standardize(x / 255.0))
+            answer = features(standardize(x / 255.0))
             pooled = answer.mean((2, 3)) if answer.ndim == 4 else answer
             return F.normalize(pooled, dim=1) * pooled.shape[1] ** 0.5
 

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorbench import backbones
 from colorbench.networks.blocks import Activation, ConvBlock, Norm, crop, pad
 from colorbench.ranges import Channels, Text
 from colorbench.registry import register
+from colorbench.trunks.classifiers import gray_classifier, standardize_gray
 
 MAPS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "squeezenet1_1": ((2, 5, 8, 13), (64, 128, 256, 512)),
@@ -38,7 +38,7 @@ class BackboneUNet(nn.Module):
         super().__init__()
         kind: dict[str, Any] = {"norm": norm, "act": activation}
         ends, channels = MAPS[name]
-        features: Any = backbones.gray_trunk(name, weights).features
+        features: Any = gray_classifier(name, weights).features  # type: ignore[arg-type]
         self.encoder = nn.ModuleList(features[a:b] for a, b in zip((0, *ends), ends, strict=False))
         self.decoder = nn.ModuleList()
         below = channels[-1]
@@ -55,7 +55,7 @@ class BackboneUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """One pass."""
         padded = pad(x, 32)
-        h, maps = backbones.standardize_gray(padded), []
+        h, maps = standardize_gray(padded), []
         for layers in self.encoder:
             h = layers(h)
             maps.append(h)

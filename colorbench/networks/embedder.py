@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorbench import backbones
 from colorbench.ranges import Several, Side, Text
 from colorbench.registry import register
+from colorbench.trunks.classifiers import Name, gray_classifier, standardize_gray
+from colorbench.trunks.frozen import Frozen
 
 
 @register("network", "thumbnail")
@@ -43,18 +44,18 @@ class Thumbnail(nn.Module):
 class Embedding(nn.Module):
     """[b 1 h w] in [-1, 1] -> [b 4 channels], from torchvision's network ``name``; weights: none, imagenet, a path."""
 
-    def __init__(self, *, name: backbones.Name, weights: Text) -> None:
+    def __init__(self, *, name: Name, weights: Text) -> None:
         super().__init__()
-        trunk = backbones.gray_trunk(name, weights)
+        trunk = gray_classifier(name, weights)
         body = nn.Sequential(*list(trunk.children())[:-2]) if name.startswith("resnet") else trunk.features
-        self.body = backbones.Frozen(body, saved=True)  # type: ignore[arg-type]
+        self.body = Frozen(body, saved=True)  # type: ignore[arg-type]
 
     def forward(self, L: Tensor) -> Tensor:
         """One pass; small pictures are enlarged to 64 px, below which trunks see nothing."""
         side = min(L.shape[-2:])
         if side < 64:
             L = F.interpolate(L, scale_factor=64 / side, mode="bilinear")
-        maps = self.body(backbones.standardize_gray(L))
+        maps = self.body(standardize_gray(L))
         return F.normalize(F.adaptive_avg_pool2d(maps, 2).flatten(2), dim=1).flatten(1)
 
 

@@ -29,7 +29,7 @@ def enlarge(small: Tensor, guide: Tensor, scale: int, epsilon: float = 0.03) -> 
     """
     if scale == 1:
         return small
-    large, p = pad(guide, scale).float(), small.float()
+    large, p = pad(guide, scale).float(), small.float().contiguous()  # two channels: planes are faster
     low = F.avg_pool2d(large, scale)
     covariance = _box(low * p) - _box(low) * _box(p)
     variance = _box(low.square()) - _box(low).square()

@@ -10,16 +10,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from colorbench import backbones
 from colorbench.errors import UserError
 from colorbench.networks.autoencoder import Rise
 from colorbench.networks.blocks import Activation, Norm, crop, pad
 from colorbench.ranges import Channels, Text
 from colorbench.registry import register
+from colorbench.trunks.classifiers import Name, gray_classifier
 
 Size = Literal[18, 34, 50]
 Stem = Literal["full", "half", "small"]
-DEPTHS: dict[Size, backbones.Name] = {18: "resnet18", 34: "resnet34", 50: "resnet50"}
+DEPTHS: dict[Size, Name] = {18: "resnet18", 34: "resnet34", 50: "resnet50"}
 STRIDES: dict[Stem, list[int]] = {"full": [2, 4, 8, 16, 32], "half": [2, 2, 4, 8, 16], "small": [1, 1, 2, 4, 8]}
 
 
@@ -61,7 +61,7 @@ class ResNetEncoder(nn.Module):
         super().__init__()
         if stem == "small" and weights != "none":
             raise UserError("stem: small has no pretrained weights; write stem: half, stem: full or weights: none")
-        trunk: Any = backbones.gray_trunk(DEPTHS[depth], weights)
+        trunk: Any = gray_classifier(DEPTHS[depth], weights)  # type: ignore[arg-type]
         conv = nn.Conv2d(1, 64, 3, 1, 1, bias=False) if stem == "small" else trunk.conv1
         pool = trunk.maxpool if stem == "full" else nn.Identity()
         self.convolution, self.activation = conv, nn.Sequential(trunk.bn1, trunk.relu)

@@ -2,9 +2,11 @@
 
 The stem folds each s x s patch of the input into channels (pixel unshuffle) and the head unfolds it again, so that no
 convolution runs at full resolution and yet no pixel of the input is lost: color needs little resolution, its edges
-come from the input. Stride 2 convolutions shrink, nearest neighbors enlarge.
+come from the input. Stride 2 convolutions shrink, nearest neighbors enlarge. On a trunk, the encoder is the trunk's.
 """
 
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -12,11 +14,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorbench.networks.blocks import Activation, ConvBlock, Norm, crop, pad
+from colorbench.networks.ontrunk import OnTrunk
 from colorbench.ranges import Channels, Depth, Factor, Layers
 from colorbench.registry import register
+from colorbench.trunks.trunk import Trunk
 
 
 @register("network", "unet")
+def unet(
+    *, trunk: Trunk | None, inputs: Channels, outputs: Channels, width: Channels, max_width: Channels, levels: Depth,
+    stem: Factor, blocks: Layers, norm: Norm, activation: Activation,
+) -> nn.Module:  # fmt: skip
+    """A U-Net, or its decoder on a trunk (whose yaml then gives width and scale)."""
+    kind: dict[str, Any] = {"norm": norm, "act": activation}
+    if trunk is not None:
+        return OnTrunk(trunk, outputs=outputs, hints=inputs - 1, stage=partial(Join, blocks=blocks, **kind), **kind)
+    return UNet(
+        inputs=inputs, outputs=outputs, width=width, max_width=max_width, levels=levels, stem=stem, blocks=blocks,
+        **kind,
+    )  # fmt: skip
+
+
 class UNet(nn.Module):
     """[b inputs h w] -> [b outputs h w] in (-1, 1), any h and w.
 
@@ -25,13 +43,13 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, *, inputs: Channels, outputs: Channels, width: Channels, max_width: Channels, levels: Depth, stem: Factor,
-        blocks: Layers, norm: Norm, activation: Activation,
+        self, *, inputs: int, outputs: int, width: int, max_width: int, levels: int, stem: int, blocks: int,
+        norm: str, act: str,
     ) -> None:  # fmt: skip
         super().__init__()
         self.stem, self.stride = stem, stem * 2 ** (levels - 1)
         widths = [min(width * 2**level, max_width) for level in range(levels)]
-        kind: dict[str, Any] = {"norm": norm, "act": activation}
+        kind: dict[str, Any] = {"norm": norm, "act": act}
         self.fold = ConvBlock(inputs * stem**2, width, **kind)
         self.encoder = nn.ModuleList()
         self.decoder = nn.ModuleList()
@@ -60,3 +78,16 @@ class UNet(nn.Module):
             h = F.interpolate(h, scale_factor=2.0, mode="nearest")
             h = stage(torch.cat([h, skips.pop()], dim=1))
         return crop(torch.tanh(F.pixel_shuffle(self.head(h), self.stem).float()), like=x)
+
+
+class Join(nn.Module):
+    """A stage of the decoder: enlarged to the skip, joined to it, ``blocks`` convolutions."""
+
+    def __init__(self, below: int, skip: int, outputs: int, *, blocks: int, norm: str, act: str) -> None:
+        super().__init__()
+        widths = [below + skip, *[outputs] * blocks]
+        self.body = nn.Sequential(*(ConvBlock(a, b, norm=norm, act=act) for a, b in pairwise(widths)))
+
+    def forward(self, h: Tensor, skip: Tensor) -> Tensor:
+        """([b below h w], [b skip 2h 2w]) -> [b outputs 2h 2w]."""
+        return self.body(torch.cat([F.interpolate(h, scale_factor=2.0, mode="nearest"), skip], dim=1))

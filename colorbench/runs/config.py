@@ -18,7 +18,7 @@ import yaml
 
 from colorbench.errors import UserError
 
-COMPONENT_GROUPS = ("loss", "adversary", "perceptual", "sampler")
+COMPONENT_GROUPS = ("trunk", "loss", "adversary", "perceptual", "sampler")
 """Groups that a model uses only if its yaml refers to them as ``${group}``."""
 
 NOT_SCIENCE = (

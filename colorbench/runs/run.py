@@ -12,13 +12,13 @@ from typing import Any
 import torch
 import yaml
 
-from colorbench.backbones import checkpoint_follows
 from colorbench.data.dataset import DataSet, open_data
 from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
 from colorbench.errors import UserError
 from colorbench.family import Family
 from colorbench.registry import build, demand_plugins
 from colorbench.runs.folder import RunFolder
+from colorbench.trunks.weights import checkpoint_follows
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from colorbench import backbones, registry
+from colorbench import registry
 from colorbench.batch import Batch
 from colorbench.engine.budget import Budget
 from colorbench.engine.engine import Engine, Settings
@@ -31,6 +31,7 @@ from colorbench.noise import Noise
 from colorbench.runs.config import options
 from colorbench.runs.curves import draw_curves
 from colorbench.runs.record import Journal, read_jsonl
+from colorbench.trunks.classifiers import Name, cached
 
 Check = Callable[[], str]
 SIZE, STEPS, BATCH = 32, 120, 32
@@ -96,9 +97,9 @@ def check_models() -> str:
 
 def check_weights() -> str:
     """Which pretrained weights are at hand; Absent when none is."""
-    found = [name for name in get_args(backbones.Name) if backbones.cached(name).is_file()]
-    folder = backbones.cached("vgg16").parent
-    absent = [backbones.cached(name).name for name in get_args(backbones.Name) if name not in found]
+    found = [name for name in get_args(Name) if cached(name).is_file()]
+    folder = cached("vgg16").parent
+    absent = [cached(name).name for name in get_args(Name) if name not in found]
     if not found:
         raise Absent(f"none in {folder} ({', '.join(absent)}); only perceptual losses and pretrained starts need them")
     return f"{', '.join(found)} in {folder}" + (f"; absent: {', '.join(absent)}" if absent else "")

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from colorbench import backbones, color, registry
+from colorbench import color, registry
 from colorbench.batch import Batch
 from colorbench.errors import UserError
 from colorbench.losses.perceptual import TRUNKS
+from colorbench.trunks.classifiers import classifier, gray_classifier
+from colorbench.trunks.weights import checkpoint_follows
 
 WEIGHTS = Path(__file__).parents[3] / "shared/weights/squeezenet1_1_deepscale_features_tvnorm.safetensors"
 
@@ -24,7 +26,7 @@ def test_lpips_equals_the_published_code_on_the_same_trunk(net, tmp_path):
 
     torch.manual_seed(0)
     name, _ = TRUNKS[net]
-    trunk = backbones.trunk(name, "none")
+    trunk = classifier(name, "none")
     torch.save(trunk.state_dict(), tmp_path / "trunk.pth")
     ours = registry.build("distance", {
         "distance": "lpips", "net": net, "weights": str(tmp_path / "trunk.pth"), "heads": "published",
@@ -75,7 +77,7 @@ def test_absent_weights_are_named_with_their_folder(monkeypatch, tmp_path):
 
 def test_a_model_opened_from_a_checkpoint_needs_no_weights_and_never_trains_on_random_ones(tmp_path):
     config = {"distance": "lpips", "net": "squeeze", "weights": str(tmp_path / "absent.pth"), "heads": "published"}
-    with backbones.checkpoint_follows():
+    with checkpoint_follows():
         distance = registry.build("distance", config)
     batch = Batch.of_bytes(pictures(0, 32), torch.arange(2))
     with pytest.raises(UserError, match="without its frozen networks"):
@@ -94,13 +96,13 @@ def test_trained_squeezenet_weights_load_and_see_color():
 
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="the SqueezeNet file is not here")
 def test_a_gray_stem_answers_as_three_equal_channels_do():
-    gray = backbones.gray_trunk("squeezenet1_1", str(WEIGHTS)).features
-    rgb = backbones.trunk("squeezenet1_1", str(WEIGHTS)).features
+    gray = gray_classifier("squeezenet1_1", str(WEIGHTS)).features
+    rgb = classifier("squeezenet1_1", str(WEIGHTS)).features
     x = torch.randn(2, 1, 48, 48)
     torch.testing.assert_close(gray(x), rgb(x.expand(-1, 3, -1, -1)), rtol=1e-3, atol=1e-4)
 
 
 def test_a_file_of_another_network_is_refused(tmp_path):
-    torch.save(backbones.trunk("squeezenet1_1", "none").state_dict(), tmp_path / "squeeze.pth")
+    torch.save(classifier("squeezenet1_1", "none").state_dict(), tmp_path / "squeeze.pth")
     with pytest.raises(UserError, match="does not hold torchvision's resnet18"):
-        backbones.trunk("resnet18", str(tmp_path / "squeeze.pth"))
+        classifier("resnet18", str(tmp_path / "squeeze.pth"))

@@ -96,13 +96,13 @@ def test_it_travels_in_a_checkpoint_of_any_size():
 
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="the SqueezeNet file is not here")
 def test_a_trained_trunk_embeds_and_travels_so_that_no_other_file_is_needed():
-    from colorbench import backbones
+    from colorbench.trunks.weights import checkpoint_follows
 
     train = split()
     squeeze = {"network": "embedding", "name": "squeezenet1_1", "weights": str(WEIGHTS)}
     memory = bank(embedder=squeeze)
     memory.fill([train])
-    with backbones.checkpoint_follows():
+    with checkpoint_follows():
         other = bank(embedder={**squeeze, "weights": "/not/there.safetensors"})
     other.load_state_dict(memory.state_dict(), strict=True)
     assert torch.equal(other.recall(train.L), memory.recall(train.L))

@@ -1,0 +1,1 @@
+"""Trunks: trained networks that already know what things are; families, losses, metrics and retrieval stand on them."""
