@@ -14,7 +14,7 @@ from colorbench.inference import portable
 from colorbench.registry import build
 
 UNET = {
-    "network": "unet", "inputs": 1, "outputs": 2, "width": 8, "max_width": 8, "levels": 2, "stem": 2, "blocks": 1,
+    "network": "unet", "trunk": None, "inputs": 1, "outputs": 2, "width": 8, "max_width": 8, "levels": 2, "stem": 2, "blocks": 1,
     "norm": "batch", "activation": "relu",
 }  # fmt: skip
 REGRESSION = {
