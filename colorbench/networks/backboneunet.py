@@ -38,7 +38,7 @@ class BackboneUNet(nn.Module):
         super().__init__()
         kind: dict[str, Any] = {"norm": norm, "act": activation}
         ends, channels = MAPS[name]
-        features: Any = gray_classifier(name, weights).features  # type: ignore[arg-type]
+        features: Any = gray_classifier(name, weights).features
         self.encoder = nn.ModuleList(features[a:b] for a, b in zip((0, *ends), ends, strict=False))
         self.decoder = nn.ModuleList()
         below = channels[-1]

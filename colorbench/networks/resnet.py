@@ -46,7 +46,7 @@ class ResNet(nn.Module):
         )
         self.head = nn.Conv2d(width, outputs, 3, 1, 1)
         nn.init.normal_(self.head.weight, 0.0, 0.01)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """One pass."""
@@ -61,7 +61,7 @@ class ResNetEncoder(nn.Module):
         super().__init__()
         if stem == "small" and weights != "none":
             raise UserError("stem: small has no pretrained weights; write stem: half, stem: full or weights: none")
-        trunk: Any = gray_classifier(DEPTHS[depth], weights)  # type: ignore[arg-type]
+        trunk: Any = gray_classifier(DEPTHS[depth], weights)
         conv = nn.Conv2d(1, 64, 3, 1, 1, bias=False) if stem == "small" else trunk.conv1
         pool = trunk.maxpool if stem == "full" else nn.Identity()
         self.convolution, self.activation = conv, nn.Sequential(trunk.bn1, trunk.relu)
@@ -72,7 +72,7 @@ class ResNetEncoder(nn.Module):
 
     def forward(self, x: Tensor, hint: Tensor | None = None) -> list[Tensor]:
         """One pass; a hint is added to what the first convolution gives."""
-        h = self.convolution(backbones.standardize_gray(x))
+        h = self.convolution(standardize_gray(x))
         maps = [self.activation(h if hint is None else h + hint)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 import torch
 
-from colorbench.backbones import checkpoint_follows
 from colorbench.data.dataset import check_data
 from colorbench.engine.budget import Budget
 from colorbench.engine.engine import Settings
@@ -24,6 +23,7 @@ from colorbench.registry import PACKAGES, build, check_options, checked, load_pl
 from colorbench.registry import check as check_component
 from colorbench.runs.config import COMPONENT_GROUPS, top_level
 from colorbench.training.monitor import Options
+from colorbench.trunks.weights import everything_follows
 
 MOST_PARAMETERS = 10**10
 """Of a model, with its frozen networks: 40 GB of weights, and the optimizer needs three times more."""
@@ -80,7 +80,7 @@ def check(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
 
 def on_paper(model: Mapping[str, Any]) -> Family:
     """The model without its content; UserError when no computer would hold it."""
-    with torch.device("meta"), checkpoint_follows():
+    with torch.device("meta"), everything_follows():
         family = build("family", model, "model")
     count = sum(tensor.numel() for tensor in (*family.parameters(), *family.buffers()))
     if count > MOST_PARAMETERS:
