@@ -15,7 +15,7 @@ from colorbench.networks.autoencoder import Rise
 from colorbench.networks.blocks import Activation, Norm, crop, pad
 from colorbench.ranges import Channels, Text
 from colorbench.registry import register
-from colorbench.trunks.classifiers import Name, gray_classifier
+from colorbench.trunks.classifiers import Name, gray_classifier, standardize_gray
 
 Size = Literal[18, 34, 50]
 Stem = Literal["full", "half", "small"]
@@ -46,7 +46,7 @@ class ResNet(nn.Module):
         )
         self.head = nn.Conv2d(width, outputs, 3, 1, 1)
         nn.init.normal_(self.head.weight, 0.0, 0.01)
-        nn.init.zeros_(self.head.bias)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """One pass."""

@@ -14,8 +14,8 @@ from colorbench.inference import portable
 from colorbench.registry import build
 
 UNET = {
-    "network": "unet", "trunk": None, "inputs": 1, "outputs": 2, "width": 8, "max_width": 8, "levels": 2, "stem": 2, "blocks": 1,
-    "norm": "batch", "activation": "relu",
+    "network": "unet", "trunk": None, "inputs": 1, "outputs": 2, "width": 8, "max_width": 8, "levels": 2, "stem": 2,
+    "blocks": 1, "norm": "batch", "activation": "relu",
 }  # fmt: skip
 REGRESSION = {
     "family": "regression", "head": "ab", "network": UNET, "distance": {"distance": "l1"}, "perceptual": None,

@@ -13,7 +13,7 @@ from colorbench.networks.guided import enlarge, shrink
 
 WEIGHTS = Path(__file__).parents[3] / "shared/weights/squeezenet1_1_deepscale_features_tvnorm.safetensors"
 UNET = {
-    "network": "unet", "trunk": None, "trunk": None, "inputs": 1, "outputs": 2, "width": 16, "max_width": 32, "levels": 3, "stem": 2,
+    "network": "unet", "trunk": None, "inputs": 1, "outputs": 2, "width": 16, "max_width": 32, "levels": 3, "stem": 2,
     "blocks": 1, "norm": "batch", "activation": "relu",
 }  # fmt: skip
 RESUNET = {

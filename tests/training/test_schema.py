@@ -56,6 +56,7 @@ def runs() -> Iterator[dict[str, Any]]:
     }
     users = {
         "loss": "unet",
+        "trunk": "unet",
         "perceptual": "unet",
         "adversary": "gan",
         "sampler": "ddpm",
@@ -77,7 +78,7 @@ def parts() -> Iterator[tuple[str, dict[str, Any]]]:
     for folder in sorted(config.conf_dir().iterdir()):
         if folder.is_dir() and folder.name in registry.PACKAGES and folder.name not in GROUPS:
             for file in sorted(folder.glob("*.yaml")):
-                tree = OmegaConf.create({"model": {"chroma_scale": 4}, "part": OmegaConf.load(file)})
+                tree = OmegaConf.create({"model": {"chroma_scale": 4}, "trunk": None, "part": OmegaConf.load(file)})
                 yield folder.name, OmegaConf.to_container(tree, resolve=True)["part"]
 
 

@@ -123,7 +123,14 @@ def test_slopes_reach_a_picture_through_a_frozen_trunk():
 
 def test_a_slow_trunk_learns_at_a_tenth_of_the_rate():
     network = family("trunk.train=slow").network
-    optim = {"optimizer": "sgd", "lr": 1.0, "clip": None, "ema": 0.0, "decay": None, "groups": {}}
+    optim = {
+        "optimizer": "sgd",
+        "lr": 1.0,
+        "clip": None,
+        "ema": 0.0,
+        "decay": {"decay": "constant", "warmup": 0.0},
+        "groups": {},
+    }
     group = Optimizers(optim, {"network": network}).groups["network"]
     group.set_rate(0.5)
     body = next(network.body.trunk.body.parameters())
