@@ -6,6 +6,13 @@ With r = D(real) and f = D(fake), a mean over the patches of one image:
     hinge    D: (max(0, 1 - r) + max(0, 1 + f)) / 2     G: -f                  Lim & Ye 2017
     lsgan    D: ((r - 1)^2 + f^2) / 2                   G: (f - 1)^2           Mao et al. 2017
     wgangp   D: f - r + weight (|grad D| - 1)^2         G: -f                  Gulrajani et al. 2017, equation 3
+    r3gan    D: softplus(f - r) + gamma / 2 (|grad_r D|^2 + |grad_f D|^2)
+                                                        G: softplus(r - f)     Huang et al. 2024, arXiv 2501.05441
+
+The last is relativistic (Jolicoeur-Martineau 2018): only the difference of the two logits counts, both of the same L,
+so D cannot win by liking nothing, and G's loss has no direction in which all samples agree on one mode. The penalties
+on real and on fake pictures make it converge where the others circle (Mescheder et al. 2018); it wants no normalization
+in D: model.discriminator.norm=none model.discriminator.spectral=false.
 
 The halves of D's losses are pix2pix's: D learns at half the rate of G.
 """
@@ -30,8 +37,8 @@ class Adversary(ABC):
         """[b], from logits [b 1 h w] of real and of fake images."""
 
     @abstractmethod
-    def generator(self, fake: Tensor) -> PerImage:
-        """[b], from logits [b 1 h w] of fake images."""
+    def generator(self, fake: Tensor, real: Callable[[], Tensor]) -> PerImage:
+        """[b], from logits [b 1 h w] of fake images, and of the real ones if it asks for them."""
 
     def penalty(self, critic: Callable[[Chroma], Tensor], real: Chroma, fake: Chroma, mix: Tensor) -> PerImage | None:
         """[b] or nothing: what is added to D's loss; ``mix`` [b 1 1 1] in (0, 1) places a point between the two."""
@@ -52,7 +59,7 @@ class BCE(Adversary):
         """[b]."""
         return 0.5 * (_cross_entropy(real, 1.0) + _cross_entropy(fake, 0.0))
 
-    def generator(self, fake: Tensor) -> PerImage:
+    def generator(self, fake: Tensor, real: Callable[[], Tensor]) -> PerImage:
         """[b]."""
         return _cross_entropy(fake, 1.0)
 
@@ -65,7 +72,7 @@ class Hinge(Adversary):
         """[b]."""
         return 0.5 * (per_image(F.relu(1.0 - real)) + per_image(F.relu(1.0 + fake)))
 
-    def generator(self, fake: Tensor) -> PerImage:
+    def generator(self, fake: Tensor, real: Callable[[], Tensor]) -> PerImage:
         """[b]."""
         return -per_image(fake)
 
@@ -78,7 +85,7 @@ class LSGAN(Adversary):
         """[b]."""
         return 0.5 * (per_image((real - 1.0).square()) + per_image(fake.square()))
 
-    def generator(self, fake: Tensor) -> PerImage:
+    def generator(self, fake: Tensor, real: Callable[[], Tensor]) -> PerImage:
         """[b]."""
         return per_image((fake - 1.0).square())
 
@@ -94,7 +101,7 @@ class WGANGP(Adversary):
         """[b]."""
         return per_image(fake) - per_image(real)
 
-    def generator(self, fake: Tensor) -> PerImage:
+    def generator(self, fake: Tensor, real: Callable[[], Tensor]) -> PerImage:
         """[b]."""
         return -per_image(fake)
 
@@ -104,6 +111,32 @@ class WGANGP(Adversary):
             between = (mix * real + (1.0 - mix) * fake).detach().requires_grad_()
             (slope,) = torch.autograd.grad(per_image(critic(between)).sum(), between, create_graph=True)
         return self.weight * (slope.flatten(1).norm(dim=1) - 1.0).square()
+
+
+@register("adversary", "r3gan")
+class R3GAN(Adversary):
+    """gamma: of both penalties, for chroma in units of ab/128 and the logit's mean over patches."""
+
+    def __init__(self, *, gamma: NotNegative) -> None:
+        self.gamma = gamma
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> PerImage:
+        """[b]."""
+        return per_image(F.softplus(fake - real))
+
+    def generator(self, fake: Tensor, real: Callable[[], Tensor]) -> PerImage:
+        """[b]."""
+        return per_image(F.softplus(real() - fake))
+
+    def penalty(self, critic: Callable[[Chroma], Tensor], real: Chroma, fake: Chroma, mix: Tensor) -> PerImage | None:
+        """[b]."""
+        total = torch.zeros(len(real), device=real.device)
+        with torch.enable_grad():
+            for at in (real, fake):
+                at = at.detach().requires_grad_()
+                (slope,) = torch.autograd.grad(per_image(critic(at)).sum(), at, create_graph=True)
+                total = total + slope.square().sum(dim=(1, 2, 3))
+        return 0.5 * self.gamma * total
 
 
 def per_image(values: Tensor) -> PerImage:

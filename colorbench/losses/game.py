@@ -4,7 +4,7 @@ Conditional GAN (Isola et al. 2017, equations 1 and 2): D learns to tell (L, ab)
 for real by the D just updated. A family asks for D's objective, yields it, and adds G's loss to its own terms:
 
     yield from game.discriminate(L, ab, ab_hat, mix)       # D's move; nothing flows into G
-    adversarial, logs = game.deceive(L, ab_hat)            # after the yield: D's weights are the new ones
+    adversarial, logs = game.deceive(L, ab, ab_hat)        # after the yield: D's weights are the new ones
 
 :func:`play` is the whole round of a family whose generator also minimizes a distance and a perceptual distance.
 """
@@ -44,12 +44,16 @@ class Game:
         logs = {"d_loss": self.loss, "d_accuracy": accuracy}
         yield Objective(loss if penalty is None else loss + penalty, "discriminator", logs)
 
-    def deceive(self, L: Luma, ab_hat: Chroma) -> tuple[PerImage, Mapping[str, Tensor]]:
+    def deceive(self, L: Luma, ab: Chroma, ab_hat: Chroma) -> tuple[PerImage, Mapping[str, Tensor]]:
         """G's adversarial loss [b], and logs: g_loss, and gd_ratio = g_loss / d_loss (balance is near 1 to 2)."""
-        adversarial = self.adversary.generator(self.discriminator(L, ab_hat))
+        adversarial = self.adversary.generator(self.discriminator(L, ab_hat), lambda: self._real(L, ab))
         g_loss = adversarial.detach().mean()
         ratio = g_loss / self.loss.abs().clamp_min(1e-6) if self.loss is not None else torch.ones_like(g_loss)
         return adversarial, {"g_loss": g_loss, "gd_ratio": ratio}
+
+    @torch.no_grad()
+    def _real(self, L: Luma, ab: Chroma) -> Tensor:
+        return self.discriminator(L, ab)
 
 
 def play(
@@ -65,7 +69,7 @@ def play(
     terms = {}
     if weights["adversarial"]:
         yield from game.discriminate(L, ab, ab_hat, noise.uniform("penalty", 1, 1, 1))
-        terms["adversarial"], balance = game.deceive(L, ab_hat)
+        terms["adversarial"], balance = game.deceive(L, ab, ab_hat)
         logs.update(balance)
     if weights["distance"]:
         terms["distance"] = distance(L, ab_hat, ab)

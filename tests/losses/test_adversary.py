@@ -11,8 +11,18 @@ from colorbench.family import Weights
 from colorbench.losses.game import Game, play
 from colorbench.noise import Noise
 
-NAMES = [{"adversary": "bce"}, {"adversary": "hinge"}, {"adversary": "lsgan"}, {"adversary": "wgangp", "weight": 10.0}]
+NAMES = [
+    {"adversary": "bce"},
+    {"adversary": "hinge"},
+    {"adversary": "lsgan"},
+    {"adversary": "wgangp", "weight": 10.0},
+    {"adversary": "r3gan", "gamma": 0.1},
+]
 each = pytest.mark.parametrize("config", NAMES, ids=lambda c: c["adversary"])
+
+
+def never():
+    pytest.fail("the real logits were asked for")
 
 
 def logits(value):
@@ -24,19 +34,20 @@ def test_the_discriminator_prefers_to_be_right_and_the_generator_to_be_taken_for
     adversary = registry.build("adversary", config)
     right = adversary.discriminator(logits(0.5), logits(-0.5))
     wrong = adversary.discriminator(logits(-0.5), logits(0.5))
+    real = lambda: logits(0.2)  # noqa: E731
     assert right.shape == (3,)
     assert (right < wrong).all()
-    assert (adversary.generator(logits(0.5)) < adversary.generator(logits(-0.5))).all()
+    assert (adversary.generator(logits(0.5), real) < adversary.generator(logits(-0.5), real)).all()
 
 
 def test_values_at_known_logits():
     bce, hinge, lsgan = (registry.build("adversary", c) for c in NAMES[:3])
     assert bce.discriminator(logits(0.0), logits(0.0))[0].item() == pytest.approx(math.log(2))
-    assert bce.generator(logits(1.0))[0].item() == pytest.approx(math.log1p(math.exp(-1.0)))
+    assert bce.generator(logits(1.0), never)[0].item() == pytest.approx(math.log1p(math.exp(-1.0)))
     assert hinge.discriminator(logits(2.0), logits(-2.0))[0].item() == 0.0
     assert hinge.discriminator(logits(0.0), logits(0.5))[0].item() == pytest.approx(0.5 * (1.0 + 1.5))
     assert lsgan.discriminator(logits(1.0), logits(0.0))[0].item() == 0.0
-    assert lsgan.generator(logits(0.0))[0].item() == pytest.approx(1.0)
+    assert lsgan.generator(logits(0.0), never)[0].item() == pytest.approx(1.0)
 
 
 def test_the_gradient_penalty_is_zero_where_the_slope_is_one_and_known_elsewhere():
@@ -62,16 +73,39 @@ def test_a_game_moves_the_discriminator_first_and_the_generator_against_the_new_
     ab_hat = torch.zeros_like(batch.ab).requires_grad_()
     game = Game(discriminator, registry.build("adversary", config))
     optimizer = torch.optim.Adam(discriminator.parameters(), 1e-2)
-    before = game.adversary.generator(discriminator(batch.L, ab_hat)).detach()
+    before = game.adversary.generator(discriminator(batch.L, ab_hat), lambda: discriminator(batch.L, batch.ab)).detach()
     for objective in game.discriminate(batch.L, batch.ab, ab_hat, torch.full((4, 1, 1, 1), 0.5)):
         assert objective.updates == "discriminator"
         assert torch.autograd.grad(objective.loss.sum(), ab_hat, allow_unused=True, retain_graph=True)[0] is None
         objective.loss.mean().backward(inputs=list(discriminator.parameters()))
         optimizer.step()
-    after, logs = game.deceive(batch.L, ab_hat)
+    after, logs = game.deceive(batch.L, batch.ab, ab_hat)
     assert (after != before).all()
     assert torch.autograd.grad(after.sum(), ab_hat)[0].abs().sum() > 0
     assert set(logs) == {"g_loss", "gd_ratio"}
+
+
+def test_r3gan_counts_the_difference_of_the_logits_only():
+    r3gan = registry.build("adversary", NAMES[4])
+    for shift in (0.0, 7.0):
+        real, fake = logits(0.3 + shift), logits(-0.4 + shift)
+        assert r3gan.discriminator(real, fake)[0].item() == pytest.approx(math.log1p(math.exp(-0.7)), rel=1e-4)
+        assert r3gan.generator(fake, lambda r=real: r)[0].item() == pytest.approx(math.log1p(math.exp(0.7)), rel=1e-4)
+
+
+def test_r3gan_penalizes_the_slopes_at_real_and_at_fake_pictures_as_autograd_finds_them():
+    r3gan = registry.build("adversary", NAMES[4])
+    torch.manual_seed(0)
+    critic = torch.nn.Sequential(torch.nn.Conv2d(2, 4, 3), torch.nn.Softplus(), torch.nn.Conv2d(4, 1, 3))
+    real, fake = torch.rand(3, 2, 8, 8), torch.rand(3, 2, 8, 8)
+    penalty = r3gan.penalty(critic, real, fake, torch.rand(3, 1, 1, 1))
+    for b in range(3):
+        squares = 0.0
+        for picture in (real[b], fake[b]):
+            slope = torch.autograd.functional.jacobian(lambda x: critic(x[None]).mean(), picture)
+            squares += float(slope.square().sum())
+        assert penalty[b].item() == pytest.approx(0.05 * squares, rel=1e-4)
+    assert all(g.abs().sum() > 0 for g in torch.autograd.grad(penalty.sum(), [critic[0].weight, critic[2].weight]))
 
 
 def test_accuracy_says_how_often_the_discriminator_is_right():
