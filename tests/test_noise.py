@@ -47,6 +47,13 @@ def test_the_ends_of_the_interval_are_open_even_for_the_lowest_and_the_highest_w
     assert noise.normal("x", 2).isfinite().all()
 
 
+def test_the_numbers_of_one_draw_do_not_know_each_other():
+    z = Noise.of(0, ids(64)).normal("x", 1024)
+    for other in (z.roll(512, 1), z.roll(1, 1), z.flip(1)):
+        assert abs(float(torch.corrcoef(torch.stack([z.flatten(), other.flatten()]))[0, 1])) < 0.02
+        assert abs(float(torch.corrcoef(torch.stack([z.square().flatten(), other.square().flatten()]))[0, 1])) < 0.02
+
+
 def test_uniform_numbers_fill_their_interval_evenly():
     u = Noise.of(0, ids(1000)).uniform("x", 100)
     counts = torch.histc(u, bins=20, min=0, max=1)
