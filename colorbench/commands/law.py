@@ -2,11 +2,8 @@
 
 Only for runs on ``data=scenes``, whose p(ab | L) is known. A perfect sampler (the oracle) colors the same pictures
 under the same protocol, so every score has a best that can be reached; and a coloring can be judged as a draw from a
-distribution (colorbench/metrics/law.py). The energy score places a model between gray and the oracle:
-
-    place = (E_gray - E_model) / (E_gray - E_oracle),     0 is gray, 1 is a perfect sampler
-
-with the energy score of whole color fields, which no model can beat in expectation but the law itself.
+distribution (colorbench/data/scenes/reading.py). Place (colorbench/metrics/place.py) says where a model stands between
+``neighbors``, a sampler that learned nothing (0), and the law (1).
 
     colorbench law outputs/default/*     # one table, the best first in the picture
     colorbench law --oracles data.level=hard protocol.limit=300 --to experiments/02_known_law
@@ -61,23 +58,27 @@ def _print_runs(args: argparse.Namespace) -> None:
 def _print_oracles(args: argparse.Namespace) -> None:
     from colorbench.data.dataset import open_data
     from colorbench.engine.precision import choose_device
-    from colorbench.evaluation.baselines import baseline, evaluate_baselines
-    from colorbench.evaluation.law import BROKEN, ENERGY, PERFECT, examine, examine_oracle, world_of
+    from colorbench.evaluation.baselines import SAMPLERS
+    from colorbench.evaluation.law import BROKEN, ENERGY, PERFECT, SCALES, examine_oracle, world_of
     from colorbench.evaluation.oracle import Oracle
     from colorbench.evaluation.protocol import plan as make_plan
     from colorbench.metrics.suite import Suite
-    from colorbench.report.law import draw_calibration, draw_picture, markdown
+    from colorbench.report.law import draw_calibration, draw_picture, examine_trivial, markdown, shares_of
     from colorbench.runs.config import compose
 
     config = compose(["data=scenes", *args.words])
     device, output = choose_device(args.device), args.output or Path(config["output"])
     data = open_data(config["data"])
     plan, world = make_plan(config["protocol"], data, Suite.of(config["metrics"])), world_of(data)
-    gray, mean = evaluate_baselines(data, plan, output=output, device=device, names=("gray", "mean"))
-    lines = [examine("gray", baseline("gray", data, device), gray, plan, world, device=device)]
-    lines.append(examine("train mean", baseline("mean", data, device), mean, plan, world, device=device))
-    lines += [examine_oracle(name, plan, world, output=output, device=device) for name in (*PERFECT, *BROKEN)]
-    table = markdown(lines, ("psnr", "ssim", "ciede2000", "delta_e_76", "energy", ENERGY))
+    trivial = examine_trivial(("gray", "mean", *SAMPLERS), plan, world, data, output=output, device=device)
+    oracles = [examine_oracle(name, plan, world, output=output, device=device) for name in (*PERFECT, *BROKEN)]
+    through = [
+        examine_oracle("sample", plan, world, output=output, device=device, chroma_scale=scale) for scale in SCALES
+    ]
+    lines = [*trivial, oracles[0], *through, *oracles[1:]]
+    shares = shares_of(lines, trivial[0].rows, trivial[-1].rows, oracles[0].rows)
+    scores = ("psnr", "ssim", "ciede2000", "delta_e_76", "energy", ENERGY, "variogram", "flat_score")
+    table = markdown(lines, scores, shares)
     print(table)
     if args.to is not None:
         args.to.mkdir(parents=True, exist_ok=True)
@@ -86,12 +87,10 @@ def _print_oracles(args: argparse.Namespace) -> None:
             f"{plan.protocol.images} test scenes, level {world.level}, {plan.protocol.size} px, protocol "
             f"{plan.protocol.id}.\n\n{table}",
         )
-        drawn = [
-            line for line in lines if line.name not in ("gray", "train mean", "conditional mean", "conditional median")
-        ]
+        drawn = [line for line in oracles if line.name not in ("conditional mean", "conditional median")]
         draw_calibration(drawn, args.to / f"calibration-{world.level}.png")
         families = {
-            name: Oracle(answer=name, level=world.level, chroma_scale=1) for name in ("mode", "pixels", "incoherent")
+            name: Oracle(answer=name, level=world.level, chroma_scale=1) for name in ("mode", "pixels", "patchwork")
         }
         file = args.to / f"oracles-{world.level}.png"
         draw_picture(families, plan, world, file, device=device, scenes=5, draws=1)

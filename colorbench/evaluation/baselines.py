@@ -1,7 +1,9 @@
 """The trivial rows that every table carries, judged once for each protocol and reused: gray, the training split's mean
-color, its mean color at each lightness, the nearest neighbor's colors, and the truth sent through the same conversions.
+color, its mean color at each lightness, the nearest neighbor's colors; three samplers that learn nothing (confetti, the
+chroma of any training picture, that of one of the nearest); and the truth sent through the same conversions.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,11 @@ from colorbench.family import Family
 from colorbench.registry import build
 from colorbench.runs.config import conf_dir
 
-TRIVIAL = ("gray", "mean", "luma_mean", "nearest", "truth")
+ONCE = ("gray", "mean", "luma_mean", "nearest")
+"""Answer once: what the errors of single answers are compared with."""
+SAMPLERS = ("confetti", "marginal", "neighbors")
+"""Draw, and learn nothing: proper scores are compared with these too."""
+TRIVIAL = (*ONCE, *SAMPLERS, "truth")
 """The rows that every table carries; truth is what the conversions leave of the true picture."""
 
 
@@ -87,7 +93,9 @@ def _check_truth(truth: Evaluation, plan: Plan) -> None:
         raise UserError("protocol.expect.colorfulness_abs needs the literature's columns: add metrics=ddcolor")
     actual = float(column.mean())
     if abs(actual - expected) > 0.02:
-        raise UserError(
+        warnings.warn(
             f"protocol {plan.protocol.name!r}: the true pictures' colorfulness is {actual:.2f}, the published set's is "
-            f"{expected:.2f}; these are not the same pictures (crop, resize filter, file list?)"
+            f"{expected:.2f}; are these the same pictures (crop, resize filter, file list)? Nobody has tried ours on "
+            "the published ones, and published scripts differ",
+            stacklevel=2,
         )

@@ -28,10 +28,13 @@ from colorbench.noise import Noise
 ENERGY = "energy_field"
 PERFECT = ("sample", "mean", "median", "mode")
 """The oracles that are best at something: their best mean of a metric is its reachable optimum."""
-BROKEN = ("pixels", "incoherent", "uniform", "collapsed", "miscalibrated", "rare_blind")
+BROKEN = ("pixels", "patchwork", "incoherent", "uniform", "collapsed", "miscalibrated", "rare_blind")
+SCALES = (2, 4, 8)
+"""Of chroma, in use by models: what the law itself is worth through each bottleneck."""
 LABELS = {
     "sample": "oracle sampler", "mean": "conditional mean", "median": "conditional median",
-    "mode": "most probable mode", "pixels": "pixel-independent", "incoherent": "objects independent",
+    "mode": "most probable mode", "pixels": "pixel-independent", "patchwork": "patchwork of its draws",
+    "incoherent": "objects independent",
     "uniform": "uniform over modes",
     "collapsed": "collapsed", "miscalibrated": "miscalibrated", "rare_blind": "rare-blind",
 }  # fmt: skip
@@ -63,14 +66,19 @@ def world_of(data: Any) -> World:
     return world
 
 
-def examine_oracle(name: str, plan: Plan, world: World, *, output: Path, device: torch.device) -> Examined:
-    """An oracle under a protocol: evaluated once, into the baselines beside the runs."""
-    family = Oracle(answer=name, level=world.level, chroma_scale=1)  # type: ignore[arg-type]
+def examine_oracle(
+    name: str, plan: Plan, world: World, *, output: Path, device: torch.device, chroma_scale: int = 1
+) -> Examined:
+    """An oracle under a protocol, through a bottleneck or not: evaluated once, into the baselines beside the runs."""
+    family = Oracle(answer=name, level=world.level, chroma_scale=chroma_scale)  # type: ignore[arg-type]
     label = "oracle" if name == "sample" else f"oracle_{name}"
+    shown = LABELS[name]
+    if chroma_scale > 1:
+        label, shown = f"{label}_through_{chroma_scale}", f"{shown} through chroma 1/{chroma_scale}"
     folder = output / "baselines" / plan.protocol.id / label
     record = {"name": label.replace("_", " "), "kind": "trivial", "group": label, "parameters": 0, "seed": None}
     rows = evaluate_family(family, plan, folder=folder, record=record, device=device)
-    return examine(LABELS[name], family, rows, plan, world, device=device)
+    return examine(shown, family, rows, plan, world, device=device)
 
 
 def examine(

@@ -51,3 +51,12 @@ def flat_scores(draws: Tensor, lab: Tensor) -> dict[str, PerImage]:
     means = {name: torch.stack(parts).mean(0) for name, parts in sums.items()}
     weight = means.pop("weight").clamp_min(_LEAST)
     return {**means, "flat_score": means["flat_score"] / weight}
+
+
+def alarm(variation: float) -> str:
+    """What a flat variation outside of ``EXPECTED`` means, in a few words; empty inside."""
+    low, high = EXPECTED
+    if low <= variation <= high:
+        return ""
+    meaning = "patchwork or confetti" if variation > high else "too even: gray or sepia"
+    return f"flat variation {variation:.2f}, expected {low:g} to {high:g}: {meaning}"

@@ -1,30 +1,32 @@
 """What runs on scenes end with: a table, a sentence for each run, a calibration plot and a picture.
 
-The energy score places a model between gray and the oracle:
-
-    place = (E_gray - E_model) / (E_gray - E_oracle),     0 is gray, 1 is a perfect sampler
-
-with the energy score of whole color fields, which no model can beat in expectation but the law itself.
+Place says where a model stands: 0 is ``neighbors``, a sampler that learned nothing, 1 is the law itself, by the mean of
+the energy score of fields and the variogram score (:mod:`colorbench.metrics.place`). How far it is from gray to the law
+by the energy score alone stays a column.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
 from colorbench import atomic, color
 from colorbench.batch import Batch
+from colorbench.data.dataset import DataSet
 from colorbench.data.scenes.world import World
 from colorbench.engine.precision import choose_precision
 from colorbench.errors import UserError
-from colorbench.evaluation.baselines import baseline
+from colorbench.evaluation.baselines import SAMPLERS, baseline, evaluate_baselines
 from colorbench.evaluation.law import ENERGY, Examined, examine, examine_oracle, world_of
 from colorbench.evaluation.oracle import Oracle
 from colorbench.evaluation.protocol import Plan
 from colorbench.evaluation.rows import Evaluation
 from colorbench.evaluation.runs import evaluate_run, plan_of_run
 from colorbench.family import Family
+from colorbench.metrics import place as measure
+from colorbench.metrics.flat import EXPECTED, alarm
 from colorbench.noise import Noise
 from colorbench.report.columns import column
 from colorbench.report.gallery import draw_columns
@@ -35,6 +37,10 @@ HEADS = {
     "tv": "TV", "tv_joint": "TV joint", "clash": "clash", "calibration": "calibration", "rare": "rare (1 is right)",
     "undecided": "undecided", "incoherence": "incoherence", "off_law": "off-law px",
 }  # fmt: skip
+
+
+PLACE = "place, %"
+Shares = dict[str, dict[str, Estimate]]
 
 
 @dataclass(frozen=True)
@@ -73,25 +79,44 @@ def conclude(
         families[name] = run.family(device)
         chosen = choose_precision(precision, device)
         models.append(examine(name, families[name], rows, plan, world, device=device, precision=chosen))
-    gray_rows = Evaluation.read(output / "baselines" / plan.protocol.id / "gray")
-    gray = examine("gray", baseline("gray", data, device), gray_rows, plan, world, device=device)
+    trivial = examine_trivial(("gray", *SAMPLERS), plan, world, data, output=output, device=device)
+    gray, zero = trivial[0], trivial[-1]
     oracles = [examine_oracle(name, plan, world, output=output, device=device) for name in ("sample", "mean")]
-    judged = [*models, *oracles, gray]
-    places = {line.name: place(line.rows, gray_rows, oracles[0].rows) for line in judged}
+    judged = [*models, *oracles, *trivial]
+    shares = shares_of(judged, gray.rows, zero.rows, oracles[0].rows)
+    places = shares[PLACE]
     models.sort(key=lambda model: places[model.name].center)
     to.mkdir(parents=True, exist_ok=True)
     ranked = {model.name: families[model.name] for model in reversed(models)}
     draws = 2 if len(models) == 1 else 1
     return Conclusion(
-        markdown([gray, *models, oracles[1], oracles[0]], places=places),
-        tuple(sentence(model, gray, oracles) for model in reversed(models)),
+        markdown([*trivial, *models, oracles[1], oracles[0]], shares=shares),
+        tuple(sentence(model, places[model.name], places["conditional mean"]) for model in reversed(models)),
         draw_picture(ranked, plan, world, to / "law.png", device=device, draws=draws),
         draw_calibration([*reversed(models), oracles[0]], to / "calibration.png"),
         {name: places[name].center for name in ranked},
     )
 
 
-def place(model: Evaluation, gray: Evaluation, oracle: Evaluation, metric: str = ENERGY) -> Estimate:
+def examine_trivial(
+    names: Sequence[str], plan: Plan, world: World, data: DataSet, *, output: Path, device: torch.device
+) -> list[Examined]:
+    """Trivial rows read against the law, in the order of ``names``."""
+    found = evaluate_baselines(data, plan, output=output, device=device, names=names)
+    return [
+        examine(name, baseline(name, data, device).eval(), rows, plan, world, device=device)
+        for name, rows in zip(names, found, strict=True)
+    ]
+
+
+def place(model: Evaluation, gray: Evaluation, zero: Evaluation, law: Evaluation) -> Estimate:
+    """From ``zero`` (neighbors) to the law, paired over pictures (:func:`colorbench.metrics.place.place`)."""
+    bootstrap = _bootstrap(len(model.names))
+    means = [bootstrap.mean(e.per_image[part]) for e in (model, gray, zero, law) for part in measure.PARTS]
+    return combine(lambda *x: measure.place(x[0:2], x[2:4], x[4:6], x[6:8]), *means)
+
+
+def way(model: Evaluation, gray: Evaluation, oracle: Evaluation, metric: str = ENERGY) -> Estimate:
     """(gray - model) / (gray - oracle) of a metric's means, paired over pictures: 0 is gray, 1 the oracle."""
     bootstrap = _bootstrap(len(model.names))
     means = [bootstrap.mean(e.per_image[metric]) for e in (model, gray, oracle)]
@@ -105,18 +130,19 @@ def optimum(oracles: Sequence[Examined], metric: str, better: str) -> tuple[str,
     return name, means[name]
 
 
-def sentence(model: Examined, gray: Examined, oracles: Sequence[Examined]) -> str:
-    """What the row of a model means, in words. oracles: the sampler first, then the conditional mean."""
-    where = place(model.rows, gray.rows, oracles[0].rows).interval
-    ideal = place(oracles[1].rows, gray.rows, oracles[0].rows).center
+def sentence(model: Examined, stands: Estimate, ideal: Estimate) -> str:
+    """What the row of a model means, in words. stands, ideal: the place of the model, and of the conditional mean."""
+    where = stands.interval
     s, known = model.scores, model.scores.tv_of
     good = [k for k in sorted(known, key=known.__getitem__) if known[k] < 0.25][:3]
     bad = [k for k in sorted(known, key=known.__getitem__, reverse=True) if known[k] > 0.5][:3]
     parts = [
-        f"{model.name} goes {100 * where.mean:.0f} % [{100 * where.low:.0f}, {100 * where.high:.0f}] of the way from "
-        f"gray to a perfect sampler of the true color law (energy score; the best possible regression would reach "
-        f"{100 * ideal:.0f} %)"
+        f"place of {model.name}: {100 * where.mean:.0f} % [{100 * where.low:.0f}, {100 * where.high:.0f}] of the way "
+        "from neighbors, which learned nothing, to a perfect sampler of the true color law (energy of fields and "
+        f"variogram score; the best possible regression stands at {100 * ideal.center:.0f} %)"
     ]
+    if rings := alarm(flat_variation(model)):
+        parts.append(f"ALARM, {rings}")
     if good:
         parts.append(f"it has the right mix of colors for {_words(good)}")
     if bad:
@@ -130,28 +156,31 @@ def sentence(model: Examined, gray: Examined, oracles: Sequence[Examined]) -> st
 
 def markdown(
     lines: Sequence[Examined], metrics: Sequence[str] = ("psnr", "ssim", "ciede2000", ENERGY),
-    places: Mapping[str, Estimate] | None = None,
+    shares: Mapping[str, Mapping[str, Estimate]] = MappingProxyType({}),
 ) -> str:  # fmt: skip
     """Ordinary metrics with 95 % intervals, then the law scores with standard errors, as one Markdown table.
 
-    places: {name: place}, for a column that says how far from gray to the oracle, in percent.
+    shares: {head: {name: estimate}}, for columns in percent: place, how far it is from gray to the law. An alarm of
+    flat variation stands beside the name.
     """
     shown = [m for m in metrics if all(m in line.rows.per_image for line in lines)]
     heads = [
         "",
         "draws",
-        *(["from gray to the law, %"] if places else []),
+        *shares,
         *(f"{column(m).title} {column(m).arrow}".strip() for m in shown),
         "best of K PSNR ↑",
         *HEADS.values(),
+        "flat variation",
     ]
     text = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for line in lines:
         bootstrap = _bootstrap(len(line.rows.names))
-        cells = [line.name, str(line.draws)]
-        if places:
-            way = places[line.name].interval if line.name in places else None
-            cells.append(f"{100 * way.mean:.0f} [{100 * way.low:.0f}, {100 * way.high:.0f}]" if way else "")
+        variation = flat_variation(line)
+        cells = [f"{line.name} (!)" if alarm(variation) else line.name, str(line.draws)]
+        for column_of in shares.values():
+            share = column_of[line.name].interval
+            cells.append(f"{100 * share.mean:.0f} [{100 * share.low:.0f}, {100 * share.high:.0f}]")
         for m in shown:
             interval = bootstrap.mean(line.rows.per_image[m]).interval
             digits = column(m).digits
@@ -162,8 +191,24 @@ def markdown(
             value, error, floor = getattr(line.scores, name), line.errors[name], line.floor[name]
             free = f" (law {floor[0]:.2f})" if name in ("tv", "tv_joint") else ""
             cells.append(f"{value:.3f} ± {1.96 * error:.3f}{free}")
-        text.append("| " + " | ".join(cells) + " |")
-    return "\n".join(text) + "\n"
+        text.append("| " + " | ".join([*cells, f"{variation:.2f}"]) + " |")
+    low, high = EXPECTED
+    rule = f"(!) flat variation outside {low:g} to {high:g}: patchwork or confetti above, gray or sepia below."
+    return "\n".join([*text, "", rule]) + "\n"
+
+
+def flat_variation(line: Examined) -> float:
+    """Of color where gray looks the same, over the truth's (:mod:`colorbench.metrics.flat`)."""
+    rows = line.rows.per_image
+    return float(rows["flat"].mean() / max(rows["flat_true"].mean(), 1e-12))
+
+
+def shares_of(lines: Sequence[Examined], gray: Evaluation, zero: Evaluation, law: Evaluation) -> Shares:
+    """The two columns in percent of :func:`markdown`."""
+    return {
+        PLACE: {line.name: place(line.rows, gray, zero, law) for line in lines},
+        "from gray to the law by energy (field), %": {line.name: way(line.rows, gray, law) for line in lines},
+    }
 
 
 def draw_calibration(lines: Sequence[Examined], file: Path) -> Path:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from colorbench.errors import UserError
+from colorbench.evaluation.archive import find_archives, read_archive
+from colorbench.evaluation.baselines import ONCE, SAMPLERS
 from colorbench.evaluation.protocol import Protocol
 from colorbench.evaluation.rows import Evaluation, find
 from colorbench.registry import suggest
@@ -23,7 +25,7 @@ from colorbench.runs.labels import labels
 HEADLINE = ("ciede2000", "psnr", "ssim", "lpips", "kid", "fid", "energy", "chroma_ratio")
 """Columns shown unless others are asked for; ``lpips`` stands for whatever LPIPS the protocol has, ``kid`` and
 ``fid`` for those that could be computed."""
-_TRIVIAL_ORDER = ("gray", "mean", "luma_mean", "nearest", "oracle", "truth")
+_TRIVIAL_ORDER = (*ONCE, *SAMPLERS, "oracle", "truth")
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,8 @@ def sheets(
 
 
 def gather(roots: Sequence[Path]) -> list[Evaluation]:
-    """The evaluations under ``roots``, and the trivial rows of their protocols from the baselines folder beside
-    them."""
+    """The evaluations under ``roots``, packed ones too, and the trivial rows of their protocols from the baselines
+    folder beside them."""
     folders = find(roots)
     seen = {folder.resolve() for folder in folders}
     for folder in list(folders):
@@ -145,7 +147,7 @@ def gather(roots: Sequence[Path]) -> list[Evaluation]:
                 folders += [f for f in find([baselines]) if f.resolve() not in seen]
                 seen |= {f.resolve() for f in folders}
                 break
-    return [Evaluation.read(folder) for folder in folders]
+    return [Evaluation.read(folder) for folder in folders] + [read_archive(file) for file in find_archives(roots)]
 
 
 def by_protocol(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
@@ -258,7 +260,7 @@ def _lines(evaluations: Sequence[Evaluation]) -> list[Line]:
     def order(line: Line) -> tuple[int, Any, Any]:
         if line.kind == "trivial":
             name = str(line.record["name"])
-            return 0, _TRIVIAL_ORDER.index(name) if name in _TRIVIAL_ORDER else 4, name
+            return 0, _TRIVIAL_ORDER.index(name) if name in _TRIVIAL_ORDER else len(_TRIVIAL_ORDER), name
         return 1, 0, line.label
 
     return sorted(labeled, key=order)

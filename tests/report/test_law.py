@@ -16,41 +16,59 @@ from colorbench.report import law
 PROTOCOL = Protocol("test", "test", 50, 64, 4, 0, "0", ())
 
 
-def evaluation(energy, psnr=20.0, draws=4):
+def evaluation(energy, psnr=20.0, draws=4, flat=1.0):
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.5, 50)
     scores = {"psnr": np.full((50, draws), psnr) + noise[:, None] + np.arange(draws)}
-    return Evaluation(PROTOCOL, {"draws": draws}, [str(i) for i in range(50)], scores, {ENERGY: energy + noise}, {})
+    over = {ENERGY: energy + noise, "variogram": (energy - 8) / 2 + noise / 10}
+    over |= {"flat": np.full(50, flat), "flat_true": np.ones(50)}
+    return Evaluation(PROTOCOL, {"draws": draws}, [str(i) for i in range(50)], scores, over, {})
 
 
-def examined(name, energy, **changes):
+def examined(name, energy, flat=1.0, **changes):
     scores = {**dict.fromkeys(NUMBERS, 0.0), "rare": 1.0, "rare_expected": 40.0, **changes}
     zeros = dict.fromkeys(NUMBERS, 0.01)
-    return Examined(name, evaluation(energy), LawScores(**scores), zeros, dict.fromkeys(NUMBERS, (0.02, 0.01, 0.03)))
+    rows = evaluation(energy, flat=flat)
+    return Examined(name, rows, LawScores(**scores), zeros, dict.fromkeys(NUMBERS, (0.02, 0.01, 0.03)))
 
 
-def test_gray_stands_at_zero_the_oracle_at_one_and_a_model_between():
-    gray, oracle, model = evaluation(29.0), evaluation(9.0), evaluation(19.0)
-    assert law.place(gray, gray, oracle).center == pytest.approx(0.0)
-    assert law.place(oracle, gray, oracle).center == pytest.approx(1.0)
-    between = law.place(model, gray, oracle).interval
-    assert between.mean == pytest.approx(0.5, abs=0.01)
+def test_neighbors_stand_at_zero_the_law_at_one_gray_below_and_a_model_between():
+    gray, zero, oracle, model = (evaluation(energy) for energy in (29.0, 19.0, 9.0, 14.0))
+    ends = (gray, zero, oracle)
+    assert law.place(zero, *ends).center == pytest.approx(0.0)
+    assert law.place(oracle, *ends).center == pytest.approx(1.0)
+    assert law.place(gray, *ends).center < -0.5
+    between = law.place(model, *ends).interval
+    assert between.mean == pytest.approx(0.5, abs=0.02)
     assert between.low <= between.mean <= between.high
+    assert law.way(zero, gray, oracle).center == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_sentence_says_how_far_and_what_is_missing():
-    model = examined("unetgan", 19.0, undecided=0.3, rare=0.0, tv_of={"sky": 0.1, "vehicle": 0.8})
-    words = law.sentence(model, examined("gray", 29.0), [examined("sampler", 9.0), examined("mean", 14.0)])
-    for piece in ("unetgan goes 50 %", "would reach 75 %", "sky", "not for vehicle", "30 % of the objects", "never"):
+    model = examined("unetgan", 14.0, undecided=0.3, rare=0.0, tv_of={"sky": 0.1, "vehicle": 0.8})
+    ends = [evaluation(energy) for energy in (29.0, 19.0, 9.0)]
+    stands, ideal = (law.place(rows, *ends) for rows in (model.rows, evaluation(11.5)))
+    words = law.sentence(model, stands, ideal)
+    for piece in ("place of unetgan: 50 %", "neighbors", "stands at 75 %", "sky", "not for vehicle", "30 %", "never"):
         assert piece in words
+    assert "ALARM" not in words
+
+
+@pytest.mark.parametrize(("flat", "meaning"), [(2.6, "patchwork or confetti"), (0.1, "gray or sepia")])
+def test_an_alarm_of_flat_variation_stands_in_the_sentence_and_beside_the_name(flat, meaning):
+    model, ends = examined("ddim", 10.0, flat=flat), [evaluation(energy) for energy in (29.0, 19.0, 9.0)]
+    stands = law.place(model.rows, *ends)
+    assert f"ALARM, flat variation {flat:.2f}, expected 0.4 to 1.5: " in law.sentence(model, stands, stands)
+    assert meaning in law.sentence(model, stands, stands)
+    assert "| ddim (!) |" in law.markdown([model])
 
 
 def test_the_table_has_every_score_of_every_row():
     table = law.markdown([examined("gray", 29.0), examined("oracle sampler", 9.0)], (ENERGY,))
     lines = table.splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 6
     assert all(head in lines[0] for head in law.HEADS.values())
-    assert len({line.count("|") for line in lines}) == 1
+    assert len({line.count("|") for line in lines[:4]}) == 1
     assert "oracle sampler" in lines[3]
 
 

@@ -158,7 +158,7 @@ def test_the_page_holds_every_number_of_the_table(page: Path, outputs: Path) -> 
     assert data["configs"]["vivid"]["model.width"] == 9000
     assert data["curves"]["vivid"]["val/psnr"][0] == [0, 10]
     assert "nan" not in data["curves"]["vivid"]
-    assert set(data["calibration"]) == {"sampler"}
+    assert set(data["calibration"]) == {"sampler", "confetti", "marginal", "neighbors"}
     assert len(data["gallery"]["images"]["sampler"][0]) == 4
 
 
