@@ -5,4 +5,11 @@ engine does everything that has to do with time, devices and disks; the evaluati
 report turns rows into verdicts.
 """
 
+import os
+
+# Threads that wait for work sleep instead of spinning: beside another busy process a spinning thread keeps the core
+# that the working one needs. OpenMP reads these when torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
 __version__ = "0.1.0"

@@ -41,6 +41,16 @@ def choose_precision(name: str, device: torch.device) -> str:
     return name
 
 
+def choose_layout(wanted: str | bool, precision: str, device: torch.device) -> bool:
+    """Are convolutions' weights kept channels_last? ``auto``: on GPUs and in 16 bits, where it is fast; a CPU's fp32
+    convolutions are as fast or faster without (by 1.4 on AVX2)."""
+    if wanted == "auto":
+        return device.type == "cuda" or precision != "fp32"
+    if not isinstance(wanted, bool):
+        raise UserError(f"engine.channels_last: expected auto, true or false, got {wanted!r}")
+    return wanted
+
+
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:
     """The context that network passes run in; fp32 is plain."""
     return torch.autocast(device.type, dtype=_DTYPES.get(precision), enabled=precision in _DTYPES)

@@ -23,7 +23,7 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 
 from colorbench import color
-from colorbench.arrays import Bytes, PerImage, Picture, Tensor
+from colorbench.arrays import Bytes, Chroma, PerImage, Picture, Tensor
 from colorbench.batch import Batch
 from colorbench.family import Family, Weights
 from colorbench.noise import Noise
@@ -147,11 +147,11 @@ class Moments:
         squared = (color.from_bytes(rgb_hat) - color.from_bytes(rgb)).square().mean(dim=(1, 2, 3))
         new = {
             "ab_l1": error.abs().mean(dim=(1, 2, 3)),
-            "delta_e76": error.norm(dim=1).mean(dim=(1, 2)),
+            "delta_e76": _length(error).mean(dim=(1, 2)),
             "psnr": -10 * squared.clamp_min(1e-10).log10(),
             "loss": loss,
-            "chroma": ab_hat.norm(dim=1).mean(dim=(1, 2)) * color.AB_UNIT,
-            "chroma_true": batch.ab.norm(dim=1).mean(dim=(1, 2)) * color.AB_UNIT,
+            "chroma": _length(ab_hat).mean(dim=(1, 2)) * color.AB_UNIT,
+            "chroma_true": _length(batch.ab).mean(dim=(1, 2)) * color.AB_UNIT,
             "colorfulness": colorfulness(color.from_bytes(rgb_hat)),
             "colorfulness_true": colorfulness(color.from_bytes(rgb)),
             "drift_a": error[:, 0].mean(dim=(1, 2)),
@@ -178,6 +178,11 @@ def colorfulness(rgb: Picture) -> PerImage:
     rg, yb = (red - green).flatten(1), (0.5 * (red + green) - blue).flatten(1)
     spread = (rg.var(dim=1, correction=0) + yb.var(dim=1, correction=0)).sqrt()
     return spread + 0.3 * (rg.mean(dim=1).square() + yb.mean(dim=1).square()).sqrt()
+
+
+def _length(chroma: Chroma) -> Tensor:
+    """Euclidean, [b h w]: what norm(dim=1) gives, a hundred times as fast on a CPU."""
+    return (chroma[:, 0].square() + chroma[:, 1].square()).sqrt()
 
 
 def _loss(family: Family, batch: Batch, noise: Noise, progress: float) -> PerImage:

@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import shutil
+import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from colorbench.data.dataset import DataSet, open_data
 from colorbench.engine.budget import Budget
 from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
 from colorbench.engine.engine import Engine, Interrupted, Outcome, Settings
-from colorbench.engine.precision import choose_device, choose_precision
+from colorbench.engine.precision import choose_device, choose_layout, choose_precision
 from colorbench.engine.progress import Progress
 from colorbench.engine.ranks import Ranks
 from colorbench.errors import UserError
@@ -78,6 +79,8 @@ def _train(
     ranks: Ranks, device: torch.device,
 ) -> Result:  # fmt: skip
     precision = choose_precision(config["precision"], device)
+    layout = choose_layout(config["engine"]["channels_last"], precision, device)
+    config = {**config, "precision": precision, "engine": {**config["engine"], "channels_last": layout}}
     data = open_data(config["data"])
     identity = configuration.identity({**config, "run": {"model": model}}, data.fingerprint)
     name = f"{model}-{configuration.digest(identity)}"
@@ -137,6 +140,7 @@ def _fit(
                 family.prepare(data.train.batches(config["batch_size"], device))
         loggers = _loggers(config, folder, model) if ranks.first else []
         journal = Journal(folder.path, loggers, _images(checkpoints)) if ranks.first else _Silence()
+        curves = _Curves(journal, folder.path, model) if ranks.first else None
         budget = Budget(**checked(Budget, "the budget", "budget", config["budget"]))
         engine = Engine(
             family=family,
@@ -147,7 +151,7 @@ def _fit(
             optim=config["optim"], phases=config["phases"], budget=budget,
             settings=Settings(**checked(Settings, "the engine", "engine", config["engine"])),
             batch_size=config["batch_size"], seed=config["seed"], device=device, precision=precision,
-            folder=folder.path, record=_Curves(journal, folder.path, model),
+            folder=folder.path, record=curves or journal,
             monitor=_monitor(config, data, folder, journal, progress, device),
             progress=progress, ranks=ranks,
         )  # fmt: skip
@@ -161,6 +165,8 @@ def _fit(
             outcome = engine.fit()
         finally:
             progress.close()
+            if curves:
+                curves.draw()
         facts = _facts(family, outcome, config, device, precision)
         if ranks.first:
             folder.set_status("trained", **facts)
@@ -269,16 +275,22 @@ def _facts(
 
 
 class _Curves:
-    """A record that also redraws the run's curves, at most every 20 seconds."""
+    """A record that also draws the run's curves: now and then, for at most 2 % of the time, and at the end."""
 
     def __init__(self, journal: Any, folder: Path, title: str):
-        self.journal, self.folder, self.title, self.drawn = journal, folder, title, 0.0
+        self.journal, self.folder, self.title = journal, folder, title
+        self.next = 0.0
 
     def log(self, images: int, values: Mapping[str, float]) -> None:
         self.journal.log(images, values)
-        if any(key.startswith("val/") for key in values) or time.monotonic() - self.drawn > 20:
-            self.drawn = time.monotonic()
-            draw_curves(read_jsonl(self.folder / "metrics.jsonl"), self.folder / "curves.png", self.title)
+        if time.monotonic() >= self.next:
+            self.draw()
+
+    def draw(self) -> None:
+        started = time.monotonic()
+        draw_curves(read_jsonl(self.folder / "metrics.jsonl"), self.folder / "curves.png", self.title)
+        ended = time.monotonic()
+        self.next = ended + max(20.0, 50 * (ended - started))
 
 
 class _Silence:
@@ -326,7 +338,8 @@ def _clean_state(deterministic: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(flags[0])
         torch.backends.cudnn.benchmark = flags[1]
         torch.set_float32_matmul_precision(flags[2])
-        torch._dynamo.reset()
+        if "torch._dynamo" in sys.modules:  # importing it takes seconds, and nothing was compiled without it
+            torch._dynamo.reset()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
