@@ -31,7 +31,7 @@ from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
 from colorbench.engine.ema import Ema
 from colorbench.engine.optimizers import Group, Optimizers, restore_generator
 from colorbench.engine.phases import Phase, Phases
-from colorbench.engine.precision import autocast
+from colorbench.engine.precision import Layout, autocast, choose_layout
 from colorbench.engine.progress import Progress
 from colorbench.engine.ranks import Ranks
 from colorbench.errors import UserError
@@ -72,7 +72,7 @@ class Settings:
     """The ``engine`` node of the config."""
 
     accumulate: Several
-    channels_last: bool
+    channels_last: Layout
     log_every: Interval
     validate_every: Interval
     keep_every: Interval | None
@@ -125,7 +125,7 @@ class Engine:
         self.batch_size, self.seed, self.device, self.precision = batch_size, seed, device, precision
         self.record, self.monitor, self.progress, self.ranks = record, monitor, progress, ranks
         self.micro = batch_size // ranks.count // settings.accumulate
-        if settings.channels_last:
+        if choose_layout(settings.channels_last, precision, device):
             to_channels_last(family)
         self.optimizers = Optimizers(optim, family.trainable())
         self.phases = Phases(phases, budget)
