@@ -159,7 +159,7 @@ def loop(family: Family) -> dict[str, Any]:
         def estimate(point: Tensor, alpha: Tensor, sigma: Tensor, asks: list[dict[str, Any]] = asks) -> Tensor:
             moment = alpha.view(1, 1, 1, 1), sigma.view(1, 1, 1, 1)
             asks.append({
-                "t": float(family_._clock(*moment)), "at": point.flatten().tolist(),
+                "t": float(family_.clock(*moment)), "at": point.flatten().tolist(),
                 "c": float(parameterization.sees(one, *moment)),
                 "p": float(parameterization.x0(nothing, one, *moment)),
                 "q": float(parameterization.x0(one, nothing, *moment)),

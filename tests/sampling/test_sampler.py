@@ -9,10 +9,11 @@ import torch
 from colorbench import registry
 from colorbench.errors import UserError
 from colorbench.noise import Noise
+from colorbench.sampling.sampler import StepSampler
 
 from .cases import build, options
 
-OWN = [name for name, c in options("sampler").items() if c["sampler"] != "diffusers"]
+OWN = [name for name in options("sampler") if isinstance(build("sampler", name), StepSampler)]
 each = pytest.mark.parametrize("name", OWN)
 paths = pytest.mark.parametrize("path", options("schedule"))
 SCHEDULE = registry.build("schedule", {"schedule": "cosine", "shift": 2.0})
