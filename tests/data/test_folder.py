@@ -138,3 +138,10 @@ def test_names_that_leave_hardly_anything_to_train_on_are_refused_with_a_cure(tm
     assert hashed_split("img_00.png") != "train"
     with pytest.raises(UserError, match=r"leaves 0 of 30 pictures to train on \(30 are called 'img_00.png'\)"):
         open_data(config(tmp_path / "same"))
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1])
+def test_the_hash_of_names_gives_its_share_to_test_and_as_much_to_val(share: float) -> None:
+    said = [hashed_split(f"picture {i}.png", share) for i in range(10_000)]
+    assert said.count("test") == pytest.approx(10_000 * share, rel=0.15)
+    assert said.count("val") == pytest.approx(10_000 * share, rel=0.15)

@@ -47,6 +47,7 @@ def test_values_at_known_logits():
     assert hinge.discriminator(logits(2.0), logits(-2.0))[0].item() == 0.0
     assert hinge.discriminator(logits(0.0), logits(0.5))[0].item() == pytest.approx(0.5 * (1.0 + 1.5))
     assert lsgan.discriminator(logits(1.0), logits(0.0))[0].item() == 0.0
+    assert lsgan.discriminator(logits(0.0), logits(0.5))[0].item() == pytest.approx(0.5 * (1.0 + 0.25))
     assert lsgan.generator(logits(0.0), never)[0].item() == pytest.approx(1.0)
 
 

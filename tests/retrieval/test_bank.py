@@ -35,9 +35,10 @@ def colors(found, batch):
 
 
 @pytest.mark.parametrize("index", ["flat", "torch"])
-def test_asked_for_a_stored_picture_it_finds_it_and_while_training_another(index):
+@pytest.mark.parametrize("duplicate", [0.0, 0.1])
+def test_asked_for_a_stored_picture_it_finds_it_and_while_training_another(index, duplicate):
     train = split()
-    memory = bank(index=index)
+    memory = bank(index=index, duplicate=duplicate)
     memory.fill(train.split(10))
     assert torch.equal(colors(memory.recall(train.L), train), torch.arange(24))
     assert not (colors(memory.recall(train.L, exclude=train.ids), train) == torch.arange(24)).any()
