@@ -17,7 +17,7 @@ import numpy as np
 
 from colorbench.errors import UserError
 from colorbench.metrics.suite import Suite
-from colorbench.registry import suggest
+from colorbench.registry import checked
 
 VERSION = 2
 """Changes when the same settings would give other numbers."""
@@ -81,15 +81,8 @@ def plan(config: Mapping[str, Any], data: Any, suite: Suite) -> Plan:
     Raises UserError for an unknown split or key, an empty split, or pictures that are not the ones the protocol
     expects.
     """
-    known = {"name", "split", "limit", "draws", "seed", "expect", "gallery"}
-    for key in config:
-        if key not in known:
-            raise UserError(f"protocol.{key}: no such option{suggest(key, sorted(known))}")
+    _settings(**checked(_settings, "the protocol", "protocol", config))
     split = config["split"]
-    if split not in ("train", "val", "test"):
-        raise UserError(f"protocol.split: expected train, val or test, got {split!r}")
-    if int(config["draws"]) < 1:
-        raise UserError(f"protocol.draws: expected 1 or more, got {config['draws']}")
     pictures = getattr(data, split)
     if config["limit"] is not None:
         pictures = pictures.take(int(config["limit"]))
@@ -113,6 +106,32 @@ def plan(config: Mapping[str, Any], data: Any, suite: Suite) -> Plan:
         if expect.get(key) not in (None, actual):
             raise UserError(f"protocol {protocol.name!r} expects {key} = {expect[key]}, this data has {actual}")
     return Plan(protocol, pictures, suite, expect)
+
+
+def _settings(
+    *,
+    name: str,
+    split: str,
+    limit: int | None,
+    draws: int,
+    seed: int,
+    expect: dict[str, float | None],
+    gallery: int,
+) -> None:
+    """The types of the keys (the signature is the schema); raises UserError for values out of range."""
+    if split not in ("train", "val", "test"):
+        raise UserError(f"protocol.split: expected train, val or test, got {split!r}")
+    if draws < 1:
+        raise UserError(f"protocol.draws: expected 1 or more, got {draws}")
+    if limit is not None and limit < 1:
+        raise UserError(f"protocol.limit: expected null, or 1 or more, got {limit}")
+    if gallery < 0:
+        raise UserError(f"protocol.gallery: expected 0 or more, got {gallery}")
+    if abs(seed) >= 2**63:
+        raise UserError(f"protocol.seed: expected a number of at most 18 digits, got {seed}")
+    for key in expect:
+        if key not in ("size", "images", "colorfulness_abs"):
+            raise UserError(f"protocol.expect.{key}: expected size, images or colorfulness_abs")
 
 
 def _digest(pictures: Any) -> str:

@@ -48,6 +48,8 @@ class Suite:
             if kind is None:
                 raise UserError(f"metrics.{key}: expected {{metric: NAME}} or {{set_metric: NAME}}, got {node!r}")
             built[kind].append(registry.build(kind, node, f"metrics.{key}"))
+        if not built["metric"]:
+            raise UserError("metrics: nothing is measured of a picture; keep one at least, such as psnr")
         names = [m.name for m in (*built["metric"], *built["set_metric"])]
         twice = {name for name in names if names.count(name) > 1}
         if twice:

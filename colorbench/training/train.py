@@ -28,9 +28,12 @@ from colorbench.engine.precision import choose_device, choose_layout, choose_pre
 from colorbench.engine.progress import Progress
 from colorbench.engine.ranks import Ranks
 from colorbench.errors import UserError
+from colorbench.evaluation.baselines import evaluate_baselines
+from colorbench.evaluation.protocol import plan as make_plan
 from colorbench.evaluation.rows import Evaluation
 from colorbench.evaluation.runs import evaluate_run
 from colorbench.family import Family
+from colorbench.metrics.suite import Suite
 from colorbench.registry import build, checked
 from colorbench.report.gallery import draw_columns
 from colorbench.report.preview import write_preview
@@ -100,6 +103,8 @@ def _train(
             if config["evaluate"]:  # another protocol may be asked for; the same one is read from disk
                 _evaluate(folder, config, device)
             return Result(folder.path, True, folder.status.get("best"))
+        if config["evaluate"]:
+            _rehearse(config, data, device)
         folder.write_json("identity.json", identity)
         run = {"model": model, "experiment": experiment, "name": name, "choices": dict(choices)}
         folder.write_yaml("config.yaml", {**config, "run": run})
@@ -174,7 +179,8 @@ def _fit(
             if config["evaluate"]:
                 done = _evaluate(folder, config, device)
                 journal.log(outcome.clock.images, {f"test/{k}": float(v.mean()) for k, v in done.per_image.items()})
-                journal.picture(outcome.clock.images, "test/picture", folder.path / "picture.png")
+                if done.protocol.gallery:
+                    journal.picture(outcome.clock.images, "test/picture", folder.path / "picture.png")
                 rows = done.folder and done.folder / "rows.csv"
             folder.set_status("finished")
             result = open_run(folder.path).checkpoint()
@@ -237,6 +243,15 @@ def _loggers(config: Mapping[str, Any], folder: RunFolder, model: str) -> list[L
     return loggers
 
 
+def _rehearse(config: Mapping[str, Any], data: DataSet, device: torch.device) -> None:
+    """Judge the truth before anything is trained: whatever the metrics and the protocol refuse costs no budget. Its
+    rows are kept, so nothing is judged twice."""
+    plan = make_plan(config["protocol"], data, Suite.of(config["metrics"]))
+    evaluate_baselines(
+        data, plan, output=Path(config["output"]), device=device, batch_size=config["batch_size"], names=("truth",)
+    )
+
+
 def _evaluate(folder: RunFolder, config: Mapping[str, Any], device: torch.device) -> Evaluation:
     """Judge the run on the test split, print its rows between the trivial ones, and draw gray | truth | model."""
     output = Path(config["output"])
@@ -246,11 +261,14 @@ def _evaluate(folder: RunFolder, config: Mapping[str, Any], device: torch.device
     )  # fmt: skip
     baselines = output / "baselines" / done.protocol.id
     trivial = [Evaluation.read(baselines / name) for name in ("gray", "truth")]
-    picture = write_preview(
-        [*trivial, done], folder.path / "picture.png", samples=2 if done.record["stochastic"] else 1
-    )
+    samples = 2 if done.record["stochastic"] else 1
+    picture = None
+    if done.protocol.gallery:
+        picture = write_preview([*trivial, done], folder.path / "picture.png", samples=samples)
     print(markdown(sheet(by_protocol(gather([folder.path]))[0])))
-    print(f"rows: {done.folder}\ncurves: {folder.path / 'curves.png'}\npicture: {picture}")
+    print(f"rows: {done.folder}\ncurves: {folder.path / 'curves.png'}")
+    if picture:
+        print(f"picture: {picture}")
     return done
 
 
