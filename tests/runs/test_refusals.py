@@ -2,10 +2,10 @@
 
 import pytest
 
-from colorbench import train as module
-from colorbench.config import compose
 from colorbench.errors import UserError
-from colorbench.train import train
+from colorbench.runs.config import compose
+from colorbench.training import train as module
+from colorbench.training.train import train
 
 WORDS = [
     "model=unet", "model.network.width=8", "model.network.max_width=8", "model.network.levels=2", "data=scenes",
