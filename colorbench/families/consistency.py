@@ -48,8 +48,8 @@ class Consistency(Field):
         )  # fmt: skip
         if base <= 1.0:
             raise UserError(f"model.base: expected more than 1, or the two levels never come closer; got {base}")
-        one, nothing = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)
-        if not torch.allclose(parameterization.x0(0.5 * one, one, one, nothing), one):
+        one = torch.ones(1, 1, 1, 1, device="cpu")  # whatever device the networks are made on
+        if not torch.allclose(parameterization.x0(0.5 * one, one, one, 0.0 * one), one):
             raise UserError("model.parameterization: without noise its answer is not x itself; take velocity or karras")
         self.spread, self.base, self.stages, self.smooth = (mean, deviation), base, stages, smooth
 
