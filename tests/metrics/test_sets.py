@@ -286,3 +286,15 @@ def test_the_spread_of_draws_from_the_truths_own_law_tells_their_error_whatever_
     scores = score_draws([draw() for _ in range(k)], draw())
     columns = {name: values.double().numpy() for name, values in scores.items()}
     assert spread_skill(columns) == pytest.approx(1.0, abs=0.02)
+
+
+def test_kid_is_the_sum_over_pairs_that_its_docstring_writes() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(7, 5)), rng.normal(size=(7, 5)) + 0.5
+    k = lambda a, b: (float(a @ b) / 5 + 1) ** 3  # noqa: E731
+    apart = [(i, j) for i in range(7) for j in range(7) if i != j]
+    within = np.mean([k(x[i], x[j]) for i, j in apart]) + np.mean([k(y[i], y[j]) for i, j in apart])
+    published = within - 2 * np.mean([k(a, b) for a in x for b in y])
+    paired = within - 2 * np.mean([k(x[i], y[j]) for i, j in apart])
+    for value, is_paired in ((published, False), (paired, True)):
+        assert kernel_distance(x, y, subsets=3, size=7, seed=0, paired=is_paired)[0] == pytest.approx(value)
