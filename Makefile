@@ -3,19 +3,24 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= outputs
+ARGS ?=
 
-.PHONY: setup run test test-slow lint table report dashboard demo doctor smoke bench-data bench-metrics bench-export clean
+.PHONY: help setup run test test-slow lint table report dashboard demo doctor smoke bench-data bench-metrics bench-export clean
 
-setup: $(VENV)/.installed
+setup: $(VENV)/.installed ## a virtual environment with everything that make test and make run need
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
+	  printf '  %-14s %s\n' "$$target" "$$text"; done
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-run: setup ## train the default model on the embedded scenes, judge it, and place it between gray and the scenes' own law
-	$(BIN)/python -m colorbench
-	$(BIN)/colorbench law $$(ls -td outputs/default/unetgan-* | head -1)
+run: setup ## train on the embedded scenes, judge, place between gray and the scenes' own law; ARGS="budget.images=2000"
+	$(BIN)/colorbench $(ARGS)
+	$(BIN)/colorbench law $$(ls -td outputs/*/*-*/config.yaml | head -1 | xargs dirname)
 
 test: setup ## the default test suite
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -23,15 +28,16 @@ test: setup ## the default test suite
 test-slow: setup ## what the default suite leaves out, except what needs a GPU
 	$(BIN)/python -m pytest -m "slow and not gpu"
 
-lint: setup
+lint: setup ## ruff, mypy, and the contract of imports (pyproject.toml)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
-table: setup ## RUNS=folder ...
+table: setup ## RUNS=folder ...: the table of runs
 	$(BIN)/colorbench table $(RUNS)
 
-report: setup
+report: setup ## RUNS=folder ...: one HTML page of them, outputs/report.html
 	$(BIN)/colorbench report $(RUNS) -o outputs/report.html
 
 demo: setup ## RUNS=folder or model ...: a page that colors photographs with them, for this machine's browser
@@ -45,12 +51,12 @@ doctor: setup ## is everything in place? devices, precision, weights, cache, W&B
 	$(BIN)/colorbench doctor
 
 smoke: setup ## every part once, in seconds: a tiny run of the default model
-	$(BIN)/python -m colorbench experiment=smoke
+	$(BIN)/colorbench experiment=smoke $(ARGS)
 
-bench-data: setup
+bench-data: setup ## pictures per second of every source
 	$(BIN)/python benchmarks/data.py
 
-bench-metrics: setup
+bench-metrics: setup ## our metrics against the packages that define them, time and difference
 	$(BIN)/python benchmarks/metrics.py
 
 bench-export: setup ## RUNS=folder or model ... PICTURES=folder: parity, size and cost of every export format
@@ -58,5 +64,5 @@ bench-export: setup ## RUNS=folder or model ... PICTURES=folder: parity, size an
 	$(BIN)/python benchmarks/export.py $(RUNS) --pictures $(PICTURES)
 
 clean: ## caches of tools; runs and data stay
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find colorbench tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,10 +1,11 @@
 """``colorbench VERB ...`` or ``python -m colorbench VERB ...``; without a verb it trains: ``colorbench model=unet``."""
 
+import os
 import sys
 from collections.abc import Sequence
 
 from colorbench import __version__
-from colorbench.commands import command
+from colorbench.commands import command, completion
 from colorbench.commands.overview import help_text, open_verb, verbs
 from colorbench.errors import UserError
 from colorbench.registry import suggest
@@ -18,6 +19,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"colorbench {__version__}")
     elif first in ("--help", "-h"):
         print(help_text())
+    elif completion.asked(words):
+        offered = completion.offered(os.environ.get("COMP_LINE", ""), verbs())
+        if offered is not None:
+            print("".join(f"{verb}\n" for verb in offered), end="", flush=True)
+            command.run("train", open_verb("train"), words)
     elif first in verbs():
         command.run(first, open_verb(first), words[1:])
     elif first and first[0] not in "-+~" and "=" not in first:

@@ -12,7 +12,7 @@ from pathlib import Path
 from colorbench.commands.command import Main
 from colorbench.runs.config import conf_dir, options
 
-_SHARED = ("__init__", "command", "overview")
+_SHARED = ("__init__", "command", "completion", "overview")
 
 _HELP = """colorbench: compare generative families on image colorization.
 
@@ -36,7 +36,8 @@ Keys that people type most
 Examples
   colorbench model=unet data=folder data.root=PHOTOS data.size=64
   colorbench -m model=resnet,unet,unetgan seed=0,1,2
-  colorbench table outputs"""
+  colorbench table outputs
+  eval "$(colorbench -sc install=bash)"                  the shell completes verbs, groups, options and keys"""
 
 
 @cache

@@ -8,9 +8,9 @@ photos=$1 size=$2 images=$3 output=$4
 shift 4
 export PYTHON=${PYTHON:-python}
 data=(data=folder "data.root=$photos" "data.size=$size")
-$PYTHON -m colorbench.prepare "${data[@]}"
+$PYTHON -m colorbench prepare "${data[@]}"
 failed=0
 bash "$(dirname "$0")/../every_family.sh" "$output" "${data[@]}" "budget.images=$images" "$@" || failed=1
-$PYTHON -m colorbench.evaluate "$output"/families/*/ --set protocol.draws=8 "protocol.limit=${DRAWN:-300}"
-$PYTHON -m colorbench.table "$output/families"
+$PYTHON -m colorbench evaluate "$output"/families/*/ --set protocol.draws=8 "protocol.limit=${DRAWN:-300}"
+$PYTHON -m colorbench table "$output/families"
 exit $failed

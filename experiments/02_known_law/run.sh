@@ -9,4 +9,4 @@ shift 3
 export PYTHON=${PYTHON:-python}
 bash "$(dirname "$0")/../every_family.sh" "$output" data=scenes "budget.images=$images" protocol.draws=8 \
   "protocol.limit=${DRAWN:-200}" "$@"
-$PYTHON -m colorbench.law "$output"/families/*/ --to "$to"
+$PYTHON -m colorbench law "$output"/families/*/ --to "$to"

@@ -30,6 +30,6 @@ for seed in ${seeds//,/ }; do
       "seed=$seed" "$@" >"$output/$ablation-$seed.log" 2>&1 || { echo "$ablation: see $output/$ablation-$seed.log"; failed=1; }
   done
 done
-$colorbench sweeps status "$output/ablations"
-$colorbench table "$output/ablations"
+$python -m colorbench sweeps status "$output/ablations"
+$python -m colorbench table "$output/ablations"
 exit $failed

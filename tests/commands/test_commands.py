@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from colorbench import __version__, commands
 from colorbench.__main__ import main as program
-from colorbench.commands import command
+from colorbench.commands import command, completion
 from colorbench.commands.overview import open_verb, verbs
 from colorbench.errors import UserError
 from colorbench.runs.config import options
@@ -118,3 +119,32 @@ def test_a_misspelt_verb_is_one_line_with_the_close_match(capsys):
 def test_the_mechanism_costs_no_import():
     code = "import sys, colorbench.commands.command; assert not {'torch', 'numpy', 'yaml', 'hydra'} & {*sys.modules}"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=FOLDER.parents[1])
+
+
+def test_a_shell_is_offered_the_verbs_that_fit_and_nothing_of_hydra_behind_one():
+    assert completion.offered("colorbench ta", verbs()) == ["table"]
+    assert completion.offered("colorbench  ", verbs()) == [*verbs()]
+    assert completion.offered("colorbench -m data=", verbs()) == []
+    assert completion.offered("colorbench table ou", verbs()) is None
+    assert completion.offered("colorbench tab le", verbs()) == []
+
+
+def test_the_shell_completes_verbs_groups_and_options():
+    def query(line):
+        asked = {**os.environ, "COMP_LINE": line, "COMP_POINT": str(len(line))}
+        words = [sys.executable, "-m", "colorbench", "-sc", "query=bash"]
+        return subprocess.run(
+            words, check=True, timeout=60, cwd=FOLDER.parents[1], env=asked, capture_output=True, text=True
+        ).stdout.split()
+
+    assert {"train", "table", "model=", "schedule="} <= {*query("colorbench ")}
+    assert query("colorbench data=sce") == ["data=scenes"]
+    assert query("colorbench table m") == []
+
+
+def test_make_help_prints_every_target():
+    makefile = FOLDER.parents[1] / "Makefile"
+    phony = next(line for line in makefile.read_text().splitlines() if line.startswith(".PHONY")).split()[1:]
+    out = subprocess.run(["make", "help"], check=True, cwd=makefile.parent, capture_output=True, text=True).stdout
+    lines = [line.split(maxsplit=1) for line in out.splitlines() if line.startswith("  ")]
+    assert {target for target, _ in lines} == {*phony}
