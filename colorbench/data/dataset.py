@@ -47,6 +47,11 @@ class DataSet:
         prints = [pictures.fingerprint for pictures in (self.train, self.val, self.test)] + [self.feed.fingerprint]
         return hashlib.sha256(" ".join(prints).encode()).hexdigest()[:16]
 
+    @property
+    def returns(self) -> bool:
+        """Do the same training pictures come again and again, changed by nothing but mirroring?"""
+        return isinstance(self.feed, CachedFeed) and self.feed.augment.leaves_bytes
+
     def train_batches(
         self, *, batch_size: int, seed: int, start: int, device: torch.device, rank: int = 0, world: int = 1
     ) -> Iterator[Batch]:

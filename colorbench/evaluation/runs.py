@@ -24,6 +24,7 @@ from colorbench.metrics.suite import Suite
 from colorbench.runs.config import NOT_SCIENCE, compose, flatten
 from colorbench.runs.labels import settings
 from colorbench.runs.run import open_run
+from colorbench.trunks.maps import keep
 
 
 def plan_of_run(run: Any, overrides: Mapping[str, Any]) -> tuple[Plan, Any]:
@@ -53,8 +54,10 @@ def evaluate_run(
     if checkpoint not in (None, run.result):
         folder = path / f"eval-{checkpoint}" / plan.protocol.id
         record |= {"name": f"{record['name']} @{checkpoint}", "group": f"{record['group']}@{checkpoint}"}
+    family = run.family(device, checkpoint)
+    keep(family, data.folder.parent)
     return evaluate_family(
-        run.family(device, checkpoint), plan, folder=folder, record=record, device=device, batch_size=batch_size,
+        family, plan, folder=folder, record=record, device=device, batch_size=batch_size,
         precision=choose_precision(precision, device), force=force,
     )  # fmt: skip
 

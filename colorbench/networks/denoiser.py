@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorbench.networks.blocks import ConvBlock, Norm, crop, normalization, pad
+from colorbench.networks.trunkpyramid import TrunkPyramid
 from colorbench.ranges import Channels, Factor, Layers, LayersOrNone, Memory, Several
 from colorbench.registry import register
+from colorbench.trunks.trunk import Trunk
 
 
 @register("network", "denoiser")
@@ -33,13 +35,17 @@ class Denoiser(nn.Module):
 
     def __init__(
         self, *, outputs: Channels, scale: Factor, width: Channels, multipliers: tuple[Several, ...], blocks: Layers,
-        attention: LayersOrNone, condition_width: Channels, norm: Norm, dropout: Memory,
+        attention: LayersOrNone, condition_width: Channels, norm: Norm, dropout: Memory, trunk: Trunk | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         widths = [width * m for m in multipliers]
         levels = len(widths)
         self.scale, self.stride = scale, 2 ** (levels - 1)
-        self.condition = ConditionEncoder(scale=scale, width=condition_width, widths=widths, norm=norm)
+        self.condition = (
+            ConditionEncoder(scale=scale, widths=widths, norm=norm, width=condition_width)
+            if trunk is None
+            else TrunkPyramid(trunk, scale=scale, widths=widths, norm=norm)
+        )
         self.time = TimeEmbedding(4 * width)
         self.stem = nn.Conv2d(outputs, width, 3, 1, 1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from colorbench.networks.blocks import Norm, crop, pad
 from colorbench.networks.denoiser import ConditionEncoder
+from colorbench.networks.trunkpyramid import TrunkPyramid
 from colorbench.ranges import Channels, Factor, Layers, LayersOrNone, Memory, Several
 from colorbench.registry import register
+from colorbench.trunks.trunk import Trunk
 
 
 @register("network", "diffusers_unet")
@@ -27,13 +29,18 @@ class DiffusersUNet(nn.Module):
     def __init__(
         self, *, outputs: Channels, scale: Factor, width: Channels, multipliers: tuple[Several, ...], blocks: Layers,
         attention: LayersOrNone, head: Channels, condition_width: Channels, norm: Norm, dropout: Memory,
+        trunk: Trunk | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         from diffusers import UNet2DModel  # late: it takes seconds
 
         widths, levels = [width * m for m in multipliers], len(multipliers)
         self.scale, self.stride = scale, 2 ** (levels - 1)
-        self.condition = ConditionEncoder(scale=scale, width=condition_width, widths=[width], norm=norm)
+        self.condition = (
+            ConditionEncoder(scale=scale, widths=[width], norm=norm, width=condition_width)
+            if trunk is None
+            else TrunkPyramid(trunk, scale=scale, widths=[width], norm=norm)
+        )
         attends = [level >= levels - attention for level in range(levels)]
         unet: Any = UNet2DModel(
             in_channels=outputs + width, out_channels=outputs, layers_per_block=blocks,

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from colorbench.errors import UserError
 from colorbench.networks.blocks import Norm, crop, pad
 from colorbench.networks.denoiser import ConditionEncoder, TimeEmbedding
+from colorbench.networks.trunkpyramid import TrunkPyramid
 from colorbench.ranges import Channels, Factor, Layers
 from colorbench.registry import register
+from colorbench.trunks.trunk import Trunk
 
 
 @register("network", "dit")
@@ -28,14 +30,18 @@ class DiT(nn.Module):
 
     def __init__(
         self, *, outputs: Channels, scale: Factor, patch: Factor, width: Channels, layers: Layers, head: Channels,
-        condition_width: Channels, norm: Norm,
+        condition_width: Channels, norm: Norm, trunk: Trunk | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         head = min(head, width)
         if width % head or head % 4:
             raise UserError(f"network.head: {head} must divide width {width} and be a multiple of 4")
         self.outputs, self.patch, self.scale, self.stride = outputs, patch, scale, patch
-        self.condition = ConditionEncoder(scale=scale * patch, width=condition_width, widths=[width], norm=norm)
+        self.condition = (
+            ConditionEncoder(scale=scale * patch, widths=[width], norm=norm, width=condition_width)
+            if trunk is None
+            else TrunkPyramid(trunk, scale=scale * patch, widths=[width], norm=norm)
+        )
         self.stem = nn.Conv2d(outputs, width, patch, patch)
         self.join = nn.Linear(2 * width, width)
         self.time, self.modulation = TimeEmbedding(width), nn.Linear(width, 6 * width)

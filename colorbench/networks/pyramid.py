@@ -19,11 +19,22 @@ from torch import Tensor, nn
 from colorbench.errors import UserError
 from colorbench.networks.blocks import ConvBlock, Norm, normalization, pad
 from colorbench.networks.denoiser import ConditionEncoder
+from colorbench.networks.trunkpyramid import TrunkPyramid
 from colorbench.ranges import Channels, Factor, Layers
 from colorbench.registry import register
+from colorbench.trunks.trunk import Trunk
 
 
 @register("network", "pyramid")
+def pyramid(
+    *, scale: Factor, width: Channels, widths: tuple[Channels, ...], norm: Norm, trunk: Trunk | None = None
+) -> nn.Module:
+    """An encoder from nothing, or the trunk's maps decoded to these sizes."""
+    if trunk is not None:
+        return TrunkPyramid(trunk, scale=scale, widths=list(widths), norm=norm)
+    return Pyramid(scale=scale, width=width, widths=widths, norm=norm)
+
+
 class Pyramid(nn.Module):
     """[b 1 h w] -> maps of ``widths`` channels, the first ``scale`` times smaller (a power of 2), each next halved.
 

@@ -48,6 +48,7 @@ from colorbench.runs.record import Journal, Logger, read_jsonl
 from colorbench.runs.run import open_run
 from colorbench.training import schema
 from colorbench.training.monitor import Monitor, Options
+from colorbench.trunks.maps import keep
 
 _AGAIN = "run again: it goes on"
 
@@ -134,6 +135,8 @@ def _fit(
     progress = Progress(model, quiet=not ranks.first)
     with _clean_state(config["deterministic"]):
         family = _family(config, device)
+        if data.returns:
+            keep(family, data.folder.parent)
         checkpoints = Checkpoints(folder.path / "checkpoints")
         resumed = checkpoints.find() is not None
         if not resumed:

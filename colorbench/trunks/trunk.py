@@ -13,7 +13,7 @@ A gray picture enters as three equal channels, standardized as the weights were 
 its ``chroma_scale`` and ``width``, so that models on one trunk are comparable.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -39,7 +39,7 @@ class Trunk(nn.Module):
 
     strides: ascending, each twice the one before. mean, std: of gamma-encoded R, G, B in [0, 1]. known: are the body's
     numbers fixed by a name (a wheel, a hub, a file)? chroma_scale: what stands on the trunk predicts chroma this many
-    times smaller. width: its channels there, doubled at each halving below.
+    times smaller. width: its channels there, doubled at each halving below. keep: may its maps be kept on disk?
     """
 
     fingerprint: Tensor
@@ -48,13 +48,15 @@ class Trunk(nn.Module):
 
     def __init__(
         self, body: nn.Module, *, strides: Mapping[int, int], mean: Sequence[float], std: Sequence[float],
-        train: Train, known: bool, chroma_scale: int, width: int,
+        train: Train, known: bool, chroma_scale: int, width: int, keep: bool,
     ) -> None:  # fmt: skip
         super().__init__()
         if chroma_scale < 1 or chroma_scale & (chroma_scale - 1) or chroma_scale > max(strides):
             raise UserError(f"trunk.chroma_scale: expected a power of 2 from 1 to {max(strides)}, got {chroma_scale}")
         self.strides, self.learns = dict(strides), train
         self.chroma_scale, self.width = chroma_scale, width
+        self.keeps = keep and known and train == "none" and follows() != Follows.EVERYTHING
+        self.kept: Callable[[Trunk, Luma], Maps] | None = None
         self.pace = SLOW if train == "slow" else 1.0
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
@@ -65,6 +67,7 @@ class Trunk(nn.Module):
             body = Frozen(body.to(memory_format=torch.channels_last), saved=saved, unread=False)
             self.register_buffer("fingerprint", torch.tensor(list(numbers), dtype=torch.uint8))
         self.body = body
+        self.train(self.training)
 
     @property
     def frozen(self) -> bool:
@@ -78,9 +81,13 @@ class Trunk(nn.Module):
 
     def forward(self, L: Luma) -> Maps:
         """The maps of a gray picture, L in [-1, 1]."""
-        gray = self._padded(L) * 0.5 + 0.5
+        L = self._padded(L)
+        return self.kept(self, L) if self.kept is not None and L.device.type == "cpu" else self.compute(L)
+
+    def compute(self, L: Luma) -> Maps:
+        """As :meth:`forward`, of sides that the stride divides, whether or not the maps are kept."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return self._maps(gray.expand(-1, 3, -1, -1))
+            return self._maps((L * 0.5 + 0.5).expand(-1, 3, -1, -1))
 
     def see(self, rgb: Picture) -> Maps:
         """The maps of a picture in [0, 1]; slopes flow back to it, whoever trains the trunk."""

