@@ -5,6 +5,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from colorbench.commands.export import main
 from colorbench.errors import UserError
 from colorbench.inference import standalone
 from colorbench.inference.colorizer import Colorizer
-from colorbench.inference.export import export, fused, runner
+from colorbench.inference.export import Finish, export, fused, loop, runner
 from colorbench.noise import Noise
 
 from .conftest import REGRESSION, colorful
@@ -111,6 +112,7 @@ LOOPS = [
         {"parameterization": "velocity"}, marks=pytest.mark.slow,
     ),
 ]  # fmt: skip
+EVERY_LOOP = [case.values if hasattr(case, "values") else case for case in LOOPS]
 
 
 @pytest.mark.parametrize(("sampler", "schedule", "parameterization"), LOOPS)
@@ -161,3 +163,32 @@ def test_the_shipped_program_needs_neither_pytorch_nor_colorbench():
     gray = torch.linspace(0, 1, 50)
     L = color.encode(gray.view(1, 1, 1, 50).expand(1, 3, 1, 50).contiguous())[0].flatten()
     assert np.abs(standalone.lightness(gray.numpy()) - L.numpy()).max() < 1e-4
+
+
+@pytest.mark.parametrize(("sampler", "schedule", "parameterization"), EVERY_LOOP)
+def test_the_numbers_of_a_loop_make_the_sampler_s_picture_without_its_equations(sampler, schedule, parameterization):
+    """The shipped program with PyTorch's own networks in place of the two graphs: needs no onnxruntime."""
+    sampler = {**sampler, "guidance": 1.0, "temperature": 0.8}
+    family = colorful({**DIFFUSION, "sampler": sampler, "schedule": schedule, "parameterization": parameterization})
+    for x in family.network.parameters():
+        if not x.any():
+            nn.init.normal_(x, 0.0, 0.05)
+    finish = Finish(family.mean, family.std, family.chroma_scale)
+
+    def graph(module, names):
+        def run(_, inputs):
+            with torch.no_grad():
+                return [module(*(torch.from_numpy(np.ascontiguousarray(inputs[n])) for n in names)).numpy()]
+
+        return SimpleNamespace(run=run)
+
+    program = standalone.Sampler.__new__(standalone.Sampler)
+    program.plan = {"stride": 4, **loop(family)}
+    program.denoiser, program.finish = graph(family.network, ("x", "t", "L")), graph(finish, ("x", "L"))
+    gray, noise = (_lightness(2)[:, 0].numpy() + 1) / 2, Noise.of(3, torch.arange(2))
+    mine = program(gray, lambda what, shape: noise.normal(what, *shape[1:]).numpy())
+    L = torch.from_numpy(standalone.lightness(gray))[:, None]
+    with torch.no_grad():
+        theirs = color.decode(L, family.colorize(L, noise)).clamp(0, 1)
+    assert theirs.std(dim=1).mean() > 0.01
+    assert np.abs(mine - theirs.permute(0, 2, 3, 1).numpy()).max() < 2e-3
