@@ -12,7 +12,6 @@ from colorbench.registry import suggest
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
     words = list(sys.argv[1:] if argv is None else argv)
     first = words[0] if words else ""
     if first == "--version":

@@ -18,7 +18,6 @@ from colorbench.errors import UserError
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
     parser = command.parser("dashboard", __doc__)
     parser.add_argument("folder", type=Path, metavar="STUDY", help="the folder of its runs, such as outputs/default")
     parser.add_argument("--project", default="colorbench", help="as in logger=wandb (default: colorbench)")

@@ -44,7 +44,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
     for done in _carry_out(_parser().parse_args(argv)):
         print(done)
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
     parser = command.parser("export", __doc__)
     parser.add_argument("model", help="run folder, portable model, or USER/NAME of the Hub")
     parser.add_argument("--format", choices=("onnx", "onnx-int8", "torch-export"), default="onnx")

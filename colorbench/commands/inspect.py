@@ -17,7 +17,6 @@ from colorbench.errors import UserError
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print the tables, draw the picture."""
     parser = command.parser("inspect", __doc__)
     parser.add_argument("words", nargs="+", metavar="RUN|KEY=VALUE", help="a run folder, or overrides")
     command.add_plugins(parser)

@@ -32,7 +32,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
     args = _parser().parse_args(argv)
     if args.oracles:
         _print_oracles(args)

@@ -18,7 +18,6 @@ from colorbench.commands import command
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
     parser = command.parser("portable", __doc__)
     parser.add_argument("run", help="a run folder")
     parser.add_argument("-o", "--output", required=True, help="the folder to write")

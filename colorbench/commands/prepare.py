@@ -10,7 +10,6 @@ from colorbench.commands import command
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Build, then describe."""
     parser = command.parser("prepare", __doc__)
     parser.add_argument("words", nargs="+", metavar="KEY=VALUE", help="overrides, as of python -m colorbench")
     words = parser.parse_args(argv).words

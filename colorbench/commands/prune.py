@@ -21,7 +21,6 @@ from colorbench.commands import command
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
     from colorbench.inference.anatomy import anatomy
 
     parser = command.parser("prune", __doc__)

@@ -28,7 +28,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
     args = _parser().parse_args(argv)
     from colorbench.report.page.write import write_report
     from colorbench.report.sheet import sheets

@@ -21,7 +21,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
     args = _parser().parse_args(argv)
     from colorbench.evaluation.archive import write_archive
     from colorbench.report.sheet import gather

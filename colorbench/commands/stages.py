@@ -17,7 +17,6 @@ from colorbench.commands import command
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
     parser = command.parser("stages", __doc__)
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="WORDS [-- WORDS]...",
                         help="overrides, as of python -m colorbench")  # fmt: skip

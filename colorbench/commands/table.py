@@ -26,7 +26,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
     args = _parser().parse_args(argv)
     from colorbench.report.sheet import sheets
     from colorbench.report.table import FORMATS, difference

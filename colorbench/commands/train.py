@@ -24,7 +24,6 @@ _FAILURES = "COLORBENCH_FAILURES"  # a file that every cell of a sweep appends i
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
     import hydra
     from hydra._internal.utils import get_args_parser
 

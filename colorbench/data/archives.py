@@ -51,7 +51,6 @@ class Archive(Source):
                 yield Item(name, carved(name, said, ("train", "test"), self.share))
 
     def render(self, items: Sequence[Item], size: int) -> Iterator[Rendered | Dropped]:
-        """The pictures, resized."""
         for item in items:
             part, name = item.name.split("/")
             pixels = np.ascontiguousarray(self._parts[part][int(name.rsplit("-", 1)[1])])
@@ -96,7 +95,6 @@ class Imagenette(Source):
         return self._folder.items()
 
     def render(self, items: Sequence[Item], size: int) -> Iterator[Rendered | Dropped]:
-        """The pictures, resized."""
         return self._folder.render(items, size)
 
     def describe(self) -> Mapping[str, Any]:

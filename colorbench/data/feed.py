@@ -35,9 +35,7 @@ class Feed(Protocol):
 
     def batches(
         self, *, batch_size: int, seed: int, start: int, device: torch.device, rank: int, world: int
-    ) -> Iterator[Batch]:
-        """See DataSet.train_batches."""
-        ...
+    ) -> Iterator[Batch]: ...
 
 
 class CachedFeed:
@@ -61,7 +59,6 @@ class CachedFeed:
     def batches(
         self, *, batch_size: int, seed: int, start: int, device: torch.device, rank: int, world: int
     ) -> Iterator[Batch]:
-        """See DataSet.train_batches."""
         share = part_of(batch_size, world)
         pixels = self._pixels(device)
         elsewhere = device.type != "cpu" and pixels.device.type == "cpu"

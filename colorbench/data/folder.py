@@ -67,7 +67,6 @@ class Folder(Source):
                 yield from files
 
     def render(self, items: Sequence[Item], size: int) -> Iterator[Rendered | Dropped]:
-        """The pictures, resized."""
         for item in items:
             yield render_file(self.root / item.name, item, size, max_pixels=self.max_pixels, stretch=self.stretch)
 

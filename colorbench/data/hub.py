@@ -69,7 +69,6 @@ class Hub(Source):
                 yield Item(name, carved(name, ours[theirs], prescribed, self.share), part._fingerprint)
 
     def render(self, items: Sequence[Item], size: int) -> Iterator[Rendered | Dropped]:
-        """The pictures, resized."""
         for item in items:
             theirs, name = item.name.split("/")
             cell = self._parts[theirs][int(name.rsplit("-", 1)[1])][self.column]

@@ -52,7 +52,6 @@ class Listed(Source):
             yield Item(name, said, stamp(self.root / name))
 
     def render(self, items: Sequence[Item], size: int) -> Iterator[Rendered | Dropped]:
-        """The pictures, resized."""
         for item in items:
             yield render_file(self.root / item.name, item, size, max_pixels=self.max_pixels, stretch=self.stretch)
 

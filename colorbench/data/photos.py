@@ -46,7 +46,6 @@ class Photos(Source):
                     yield Item(name, hashed_split(name.replace("/", " ")))
 
     def render(self, items: Sequence[Item], size: int) -> Iterator[Rendered | Dropped]:
-        """The pictures, resized."""
         stems = {photo.split(".")[0]: photo for photo in PHOTOS}
         for item in items:
             stem, place = item.name.split("/")

@@ -81,7 +81,6 @@ class Shards(Source):
                 raise _damaged(address, error) from error
 
     def render(self, items: Sequence[Item], size: int) -> Iterator[Rendered | Dropped]:
-        """The pictures, resized."""
         paths = {_stem(a): self._local(a) for a in self.shards[: self.held_out + self.sample]}
         for item in items:
             seen, offset, length = item.stamp.split("|")

@@ -65,7 +65,6 @@ class StreamedFeed:
     def batches(
         self, *, batch_size: int, seed: int, start: int, device: torch.device, rank: int, world: int
     ) -> Iterator[Batch]:
-        """See DataSet.train_batches."""
         w = self.count
         if w % world:
             raise UserError(

@@ -58,9 +58,7 @@ class Monitor(Protocol):
 class Record(Protocol):
     """Where numbers go: rows of {key: value} at a number of images seen."""
 
-    def log(self, images: int, values: Mapping[str, float]) -> None:
-        """The numbers of one moment."""
-        ...
+    def log(self, images: int, values: Mapping[str, float]) -> None: ...
 
 
 class Interrupted(Exception):
@@ -316,13 +314,11 @@ class Sums:
         self.clear()
 
     def clear(self) -> None:
-        """Start a new interval."""
         self.totals: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
         self.images, self.seconds, self.waited = 0, 0.0, 0.0
 
     def tick(self, images: int, seconds: float, waited: float) -> None:
-        """Count one step."""
         self.images, self.seconds, self.waited = self.images + images, self.seconds + seconds, self.waited + waited
 
     def add(self, group: str, objectives: list[Objective]) -> None:

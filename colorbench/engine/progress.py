@@ -19,7 +19,6 @@ class Progress:
         self._bar_shown = False
 
     def update(self, clock: Clock, progress: float) -> None:
-        """After every step."""
         now = time.monotonic()
         if self.first is None:
             self.first = (clock, progress)
@@ -42,7 +41,6 @@ class Progress:
         self.stream.flush()
 
     def note(self, text: str) -> None:
-        """A line of its own."""
         if self.quiet:
             return
         self.close()

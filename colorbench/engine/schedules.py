@@ -16,9 +16,7 @@ from colorbench.registry import register
 class Decay(Protocol):
     """progress in [0, 1] -> factor of the learning rate."""
 
-    def __call__(self, progress: float) -> float:
-        """The factor."""
-        ...
+    def __call__(self, progress: float) -> float: ...
 
 
 @register("decay", "constant")
@@ -29,7 +27,6 @@ class Constant:
     warmup: Share
 
     def __call__(self, progress: float) -> float:
-        """The factor."""
         return _ramp(progress, self.warmup)
 
 
@@ -42,7 +39,6 @@ class Cosine:
     floor: Share
 
     def __call__(self, progress: float) -> float:
-        """The factor."""
         done = min(max((progress - self.warmup) / max(1.0 - self.warmup, 1e-9), 0.0), 1.0)
         return _ramp(progress, self.warmup) * (self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * done)))
 
@@ -56,7 +52,6 @@ class Step:
     gamma: Share
 
     def __call__(self, progress: float) -> float:
-        """The factor."""
         return self.gamma ** int(min(progress, 1.0 - 1e-9) / self.every)
 
 
@@ -68,7 +63,6 @@ class Linear:
     start: Share
 
     def __call__(self, progress: float) -> float:
-        """The factor."""
         return min(1.0, (1.0 - min(progress, 1.0)) / max(1.0 - self.start, 1e-9))
 
 

@@ -56,11 +56,9 @@ class Oracle(Family):
         return self.answer in STOCHASTIC
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """No group."""
         return {}
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
-        """No loss."""
         yield from ()
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:

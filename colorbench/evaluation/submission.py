@@ -62,7 +62,6 @@ class Truths:
         return Truths([self.names[i] for i in kept], self.pixels[kept])
 
     def batches(self, batch_size: int, device: torch.device) -> Iterator[Batch]:
-        """In order."""
         for ids, pixels in zip(self.ids.split(batch_size), self.pixels.split(batch_size), strict=True):
             yield Batch.of_bytes(pixels.to(device), ids.to(device))
 
@@ -76,7 +75,6 @@ class TruthFolder:
 
     @property
     def val(self) -> Truths:
-        """The folder."""
         return self.test
 
     train = val

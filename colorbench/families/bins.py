@@ -50,11 +50,9 @@ class ColorBins(Family):
 
     @property
     def stochastic(self) -> bool:
-        """If it samples."""
         return self.decode == "sample"
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """The network and its head."""
         return {"network": self.classifier}
 
     def prepare(self, batches: Iterable[Batch]) -> None:

@@ -36,15 +36,12 @@ class Confetti(Family):
 
     @property
     def stochastic(self) -> bool:
-        """Always."""
         return True
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """No group."""
         return {}
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
-        """No loss."""
         yield from ()
 
     def prepare(self, batches: Iterable[Batch]) -> None:
@@ -61,7 +58,6 @@ class Confetti(Family):
         self.factor.copy_(torch.linalg.cholesky(covariance + 1e-12 * torch.eye(2, dtype=torch.float64)))
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
-        """One draw for each image."""
         h, w = L.shape[2:]
         e = noise.normal("confetti", 2, -(-h // self.cell), -(-w // self.cell)).to(L.device)
         ab = self.mean.view(1, 2, 1, 1) + torch.einsum("ij,bjhw->bihw", self.factor, e)

@@ -58,11 +58,9 @@ class Energy(Family):
 
     @property
     def stochastic(self) -> bool:
-        """Yes."""
         return True
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """One network."""
         return {"network": self.network}
 
     def prepare(self, batches: Iterable[Batch]) -> None:
@@ -84,7 +82,6 @@ class Energy(Family):
         yield Objective(weigh(terms, weights), "network", {**terms, **logs})
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
-        """One draw for each image."""
         z = noise.normal("z", 1, self.network.latent)  # type: ignore[arg-type]
         return self.small.chroma(self.network(L, z).float()[:, 0], L)
 

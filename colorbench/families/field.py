@@ -49,7 +49,6 @@ class Field(Family):
 
     @property
     def stochastic(self) -> bool:
-        """Yes."""
         return True
 
     def standardized(self, batch: Batch) -> Tensor:
@@ -75,7 +74,6 @@ class Field(Family):
         return self.sampler.evaluations
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """One network."""
         return {"network": self.network}
 
     def prepare(self, batches: Iterable[Batch]) -> None:
@@ -92,7 +90,6 @@ class Field(Family):
         self.std.copy_(std.float().view(1, 2, 1, 1))
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
-        """One draw for each image."""
         maps = self.network.encode(L)  # type: ignore[operator]
         h, w = (-(-side // self.chroma_scale) for side in L.shape[-2:])
         guidance = self.sampler.guidance

@@ -37,7 +37,6 @@ class GAN(Family):
         self.weights = checked(weights, "distance", "adversarial", "perceptual")
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """Two players."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:

@@ -24,13 +24,10 @@ class Gray(Family):
         self.weights = Weights({})
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """No group."""
         return {}
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
-        """No loss."""
         yield from ()
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
-        """Zeros."""
         return L.new_zeros(L.shape[0], 2, *L.shape[2:])

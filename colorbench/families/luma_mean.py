@@ -32,11 +32,9 @@ class LumaMean(Family):
         self.register_buffer("ab", torch.zeros(BINS, 2))
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """No group."""
         return {}
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
-        """No loss."""
         yield from ()
 
     def prepare(self, batches: Iterable[Batch]) -> None:
@@ -53,7 +51,6 @@ class LumaMean(Family):
             self.ab.copy_(total[nearest] / count[nearest, None])
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
-        """Look every pixel up."""
         return self.ab.to(L.device)[_bin(L)[:, 0]].permute(0, 3, 1, 2).contiguous()
 
 

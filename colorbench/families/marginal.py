@@ -39,15 +39,12 @@ class Marginal(Family):
 
     @property
     def stochastic(self) -> bool:
-        """Always."""
         return True
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """No group."""
         return {}
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
-        """No loss."""
         yield from ()
 
     def prepare(self, batches: Iterable[Batch]) -> None:
@@ -56,7 +53,6 @@ class Marginal(Family):
         self.chroma = torch.cat([maps.to(self.chroma.device) for maps in small])
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
-        """One draw for each image."""
         if not len(self.chroma):
             raise UserError("model=marginal remembers nothing: it was not prepared on a training split")
         rows = (noise.uniform("marginal", 1)[:, 0] * len(self.chroma)).long()

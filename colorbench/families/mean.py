@@ -29,11 +29,9 @@ class Mean(Family):
         self.register_buffer("ab", torch.zeros(2))
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """No group."""
         return {}
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
-        """No loss."""
         yield from ()
 
     def prepare(self, batches: Iterable[Batch]) -> None:
@@ -45,5 +43,4 @@ class Mean(Family):
         self.ab.copy_(total / max(count, 1))
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
-        """The constant."""
         return self.ab.to(L.device).view(1, 2, 1, 1).expand(L.shape[0], 2, *L.shape[2:]).clone()

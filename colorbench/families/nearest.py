@@ -37,11 +37,9 @@ class Nearest(Family):
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """No group."""
         return {}
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
-        """No loss."""
         yield from ()
 
     def prepare(self, batches: Iterable[Batch]) -> None:

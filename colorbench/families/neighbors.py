@@ -39,11 +39,9 @@ class Neighbors(Family):
         return self.among > 1
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """No group."""
         return {}
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
-        """No loss."""
         yield from ()
 
     def prepare(self, batches: Iterable[Batch]) -> None:
@@ -51,7 +49,6 @@ class Neighbors(Family):
         self.bank.fill(batches)
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
-        """One draw for each image."""
         rows = self.bank.nearest(L, self.among)
         choice = (noise.uniform("neighbors", 1) * rows.shape[1]).long()
         return lay(self.bank.chroma[rows.gather(1, choice)[:, 0]].float(), L).clamp(-1.0, 1.0)

@@ -44,7 +44,6 @@ class Palette(nn.Module):
         return (self.centers[bins] / color.AB_UNIT).movedim(-1, 1)
 
     def mean(self, probabilities: Logits) -> Small:
-        """The expected chroma."""
         return torch.einsum("bqyx,qc->bcyx", probabilities, self.centers / color.AB_UNIT)
 
     def error(self, small: Small) -> Tensor:

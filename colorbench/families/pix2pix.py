@@ -38,11 +38,9 @@ class Pix2Pix(Family):
 
     @property
     def stochastic(self) -> bool:
-        """Yes."""
         return True
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """Two players."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:

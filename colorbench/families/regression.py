@@ -37,11 +37,9 @@ class Regression(Family):
         self.weights = checked(weights, "distance", "perceptual")
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """One network."""
         return {"network": self.network}
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
-        """One loss."""
         ab_hat = self.colorize(batch.L, noise)
         terms = {}
         if weights["distance"]:

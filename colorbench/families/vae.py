@@ -45,15 +45,12 @@ class VAE(Family):
 
     @property
     def stochastic(self) -> bool:
-        """Yes."""
         return True
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """Encoder and decoder together."""
         return {"vae": self.network}
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
-        """One loss."""
         eps = noise.normal("posterior", self.network.latent)  # type: ignore[arg-type]
         ab_hat, (mu, logvar), (mu_0, logvar_0) = self.network(batch.L, batch.ab, eps)
         ab_hat = ab_hat.float()

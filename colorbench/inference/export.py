@@ -59,7 +59,6 @@ class Answer(nn.Module):
         self.family = family
 
     def forward(self, L: Tensor) -> Tensor:
-        """One pass."""
         return self.family.colorize(L, Noise(torch.zeros(L.shape[0], dtype=torch.int64)))
 
 
@@ -71,7 +70,6 @@ class Painted(nn.Module):
         self.answer = answer
 
     def forward(self, gray: Tensor) -> Tensor:
-        """One pass."""
         L = color.split(color.rgb_to_lab(gray.expand(-1, 3, -1, -1)))[0]
         return color.decode(L, self.answer(L)).clamp(0.0, 1.0)
 
@@ -89,7 +87,6 @@ class Finish(nn.Module):
         self.scale = scale
 
     def forward(self, x: Tensor, L: Tensor) -> Tensor:
-        """One pass."""
         ab = enlarge(x * self.std + self.mean, L, self.scale).clamp(-1.0, 1.0)
         return color.decode(L, ab).clamp(0.0, 1.0)
 
@@ -137,7 +134,6 @@ class Unit(Noise):
     vector: Tensor
 
     def normal(self, purpose: str, *shape: int) -> Tensor:
-        """The vector."""
         return self.vector
 
 

@@ -90,7 +90,6 @@ class Slices(nn.Module):
         self.slices = nn.ModuleList(features[a:b] for a, b in zip((0, *ends), ends, strict=False))
 
     def forward(self, rgb: Picture) -> list[Tensor]:
-        """One pass."""
         h, maps = standardize(rgb), []
         for layers in self.slices:
             h = layers(h)

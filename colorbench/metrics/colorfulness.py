@@ -57,7 +57,6 @@ class Colorfulness(Metric):
             self.name += "_true"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         return _of_pair(pair, self.of, self.absolute)
 
 
@@ -75,7 +74,6 @@ class DeltaColorfulness(Metric):
         self.name = "delta_colorfulness_abs(ddcolor)" if self.absolute else "delta_colorfulness"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         hat, true = (_of_pair(pair, of, self.absolute) for of in ("hat", "true"))
         return (hat - true).abs()
 
@@ -91,7 +89,6 @@ class ChromaRatio(Metric):
     fed = "a*, b* of the 8-bit pictures; a truth of mean chroma below 1 counts as 1"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         hat, true = (_mean_chroma(lab) for lab in (pair.lab_hat, pair.lab))
         return hat / true.clamp_min(1.0)
 
@@ -117,5 +114,4 @@ class Drift(Metric):
         self.channel = "Lab".index(axis)
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         return (pair.lab_hat[:, self.channel] - pair.lab[:, self.channel]).mean(dim=(1, 2))

@@ -109,7 +109,6 @@ class DeltaE76(Metric):
     fed = "CIELAB (D65) of the 8-bit pictures"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         return delta_e_76(pair.lab_hat, pair.lab).mean(dim=(1, 2))
 
 
@@ -124,7 +123,6 @@ class CIEDE2000(Metric):
     fed = "CIELAB (D65) of the 8-bit pictures"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         return pair.view("delta_e_2000", lambda p: delta_e_2000(p.lab_hat, p.lab)).mean(dim=(1, 2))
 
 
@@ -139,5 +137,4 @@ class ChromaL1(Metric):
     fed = "a*, b* (CIELAB units) of the 8-bit pictures"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         return (pair.lab_hat[:, 1:] - pair.lab[:, 1:]).abs_().mean(dim=(1, 2, 3))

@@ -39,7 +39,6 @@ class EdgeLeak(Metric):
     fed = "CIELAB (D65) of the 8-bit pictures; edges of the true L*"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         difference = pair.view("delta_e_2000", lambda p: delta_e_2000(p.lab_hat, p.lab))
         band = edge_band(pair.lab[:, 0]).float()
         inside, outside = band.sum((1, 2)), (1 - band).sum((1, 2))

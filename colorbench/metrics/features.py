@@ -74,7 +74,6 @@ class Features:
 
     @cached_property
     def body(self) -> nn.Module:
-        """The network, built on first use."""
         assert self.path is not None, self.missing
         if self.network == "inception":
             return _inception(self.path)
@@ -94,7 +93,6 @@ class Features:
             return F.normalize(pooled, dim=1) * pooled.shape[1] ** 0.5
 
     def identity(self) -> dict[str, Any]:
-        """What defines the numbers."""
         return {"features": self.source, "weights": self.weights, "resize": self.resize, "side": self.side}
 
 

@@ -49,14 +49,12 @@ class SetMetric:
         return twin
 
     def add(self, pair: Pair) -> None:
-        """One batch."""
         for kept, pixels, which in ((self._hat, pair.hat, "hat"), (self._true, pair.true, "true")):
             key = f"features {which} {self.features.source} {self.features.resize}"  # FID and KID share the passes
             found = pair.view(key, lambda _, pixels=pixels: self.features(pixels))  # type: ignore[misc]
             kept.append(found.double().cpu())
 
     def close(self) -> dict[str, Any]:
-        """The number, with its n."""
         hat, true = torch.cat(self._hat).numpy(), torch.cat(self._true).numpy()
         return {self.name: {"n": len(hat), **self.compute(hat, true)}}
 
@@ -65,11 +63,9 @@ class SetMetric:
         raise NotImplementedError
 
     def unavailable(self, size: int) -> str:
-        """Why not, or empty."""
         return self.features.missing
 
     def identity(self) -> dict[str, Any]:
-        """What defines the number."""
         return {"name": self.name, **self.features.identity()}
 
 
@@ -91,7 +87,6 @@ class FID(SetMetric):
         return {"value": frechet(hat, true)}
 
     def identity(self) -> dict[str, Any]:
-        """What defines the number."""
         return {**super().identity(), "least": self.least}
 
 
@@ -114,13 +109,11 @@ class KID(SetMetric):
         self.subsets, self.size, self.seed = subsets, size, seed
 
     def compute(self, hat: np.ndarray, true: np.ndarray) -> dict[str, float]:
-        """Mean and deviation."""
         mean, deviation = kernel_distance(hat, true, subsets=self.subsets, size=self.size, seed=self.seed,
                                           paired=self.paired)  # fmt: skip
         return {"value": mean, "deviation": deviation}
 
     def identity(self) -> dict[str, Any]:
-        """What defines the number."""
         return {**super().identity(), "subsets": self.subsets, "size": self.size, "seed": self.seed}
 
 

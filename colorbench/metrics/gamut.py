@@ -22,7 +22,6 @@ class OutOfGamut(Metric):
     needs_raw = True
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         assert pair.raw is not None
         rgb = color.decode(*pair.raw)
         half = 0.5 / 255

@@ -42,7 +42,6 @@ class SSIM225(Metric):
     fed = "8-bit sRGB, three channels; uniform window 7, data range 225 (sic), border cropped"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         x, y = pair.hat.double(), pair.true.double()
         c1, c2 = (0.01 * 225) ** 2, (0.03 * 225) ** 2
         mx, my, xx, yy, xy = (F.avg_pool2d(z, 7, stride=1) for z in (x, y, x * x, y * y, x * y))
@@ -65,7 +64,6 @@ class FloorPSNR(Metric):
     needs_raw = True
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         assert pair.raw is not None
         floor = torch.floor(color.decode(*pair.raw).clamp(0, 1) * 255.0)
         return psnr(floor, pair.true.float(), data_range=255.0)

@@ -96,23 +96,19 @@ class LPIPS(Metric):
 
     @cached_property
     def distance(self) -> Distance:
-        """The network, built on first use."""
         assert self.path is not None, self.missing
         return Distance(net=self.net, trunk=read_weights(self.path), heads=self.published)
 
     def unavailable(self, size: int) -> str:
-        """Why not, or empty."""
         if self.missing:
             return self.missing
         return "" if size >= 32 else f"LPIPS needs 32 px, pictures have {size}"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         distance = self.distance.to(pair.hat.device)
         return distance.measure(2 * pair.rgb_hat - 1, 2 * pair.rgb - 1)
 
     def identity(self) -> dict[str, Any]:
-        """What defines the number."""
         return {**super().identity(), "net": self.net, "heads": self.published}
 
 

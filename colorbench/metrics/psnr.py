@@ -40,5 +40,4 @@ class PSNR(Metric):
     fed = "8-bit sRGB"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         return _of_difference(pair.rgb_hat - pair.rgb)

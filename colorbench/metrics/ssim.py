@@ -117,11 +117,9 @@ class SSIM(Metric):
     fed = "8-bit sRGB, three channels; Gaussian window sigma 1.5, data range 1, border cropped"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         return _means(pair.rgb_hat, pair.rgb, 1.0)[0].mean(dim=1)  # made from bytes: within [0, 1]
 
     def unavailable(self, size: int) -> str:
-        """Why not, or empty."""
         return "" if size > 2 * RADIUS else f"SSIM's window needs {2 * RADIUS + 1} px, pictures have {size}"
 
 
@@ -136,11 +134,9 @@ class LumaSSIM(Metric):
     fed = "L*/100 of the 8-bit pictures; Gaussian window sigma 1.5, data range 1, border cropped"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         return _means(pair.lab_hat[:, :1], pair.lab[:, :1], 100.0)[0].mean(dim=1)
 
     def unavailable(self, size: int) -> str:
-        """Why not, or empty."""
         return "" if size > 2 * RADIUS else f"SSIM's window needs {2 * RADIUS + 1} px, pictures have {size}"
 
 
@@ -155,9 +151,7 @@ class MSSSIM(Metric):
     fed = "8-bit sRGB, three channels, five scales; data range 1"
 
     def score(self, pair: Pair) -> PerImage:
-        """[b]; see the module."""
         return ms_ssim(pair.rgb_hat, pair.rgb, data_range=1.0)
 
     def unavailable(self, size: int) -> str:
-        """Why not, or empty."""
         return "" if size >= 161 else f"MS-SSIM's five scales need 161 px, pictures have {size}"

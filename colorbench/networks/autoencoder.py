@@ -40,7 +40,6 @@ class Autoencoder(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """One pass."""
         return crop(torch.tanh(self.head(self.body(pad(x, self.stride))).float()), like=x)
 
 

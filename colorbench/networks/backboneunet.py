@@ -53,7 +53,6 @@ class BackboneUNet(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """One pass."""
         padded = pad(x, 32)
         h, maps = standardize_gray(padded), []
         for layers in self.encoder:

@@ -67,7 +67,6 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.out[-1].bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor, times: int = 1) -> Tensor:
-        """One pass."""
         maps = self.encode(condition)
         return self.denoise(x, t, [known.repeat_interleave(times, dim=0) for known in maps] if times > 1 else maps)
 
@@ -113,7 +112,6 @@ class ConditionEncoder(nn.Module):
             layers, width = [], wide
 
     def forward(self, condition: Tensor) -> list[Tensor]:
-        """One pass."""
         h, maps = F.pixel_unshuffle(condition, self.fold), []
         for stage in self.stages:
             h = stage(h)
@@ -187,6 +185,5 @@ class TimeEmbedding(nn.Module):
         self.layers = nn.Sequential(nn.Linear(64, channels), nn.SiLU(), nn.Linear(channels, channels), nn.SiLU())
 
     def forward(self, t: Tensor) -> Tensor:
-        """One pass."""
         angles = t.float()[:, None] * self.frequencies
         return self.layers(torch.cat([angles.sin(), angles.cos()], dim=1))

@@ -54,7 +54,6 @@ class DiffusersUNet(nn.Module):
         nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor, times: int = 1) -> Tensor:
-        """One pass."""
         maps = self.encode(condition)
         return self.denoise(x, t, [known.repeat_interleave(times, dim=0) for known in maps] if times > 1 else maps)
 

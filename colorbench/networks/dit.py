@@ -53,7 +53,6 @@ class DiT(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor, times: int = 1) -> Tensor:
-        """One pass."""
         maps = self.encode(condition)
         return self.denoise(x, t, [known.repeat_interleave(times, dim=0) for known in maps] if times > 1 else maps)
 

@@ -28,7 +28,6 @@ class Thumbnail(nn.Module):
         self.grid, self.directions = grid, directions
 
     def forward(self, L: Tensor) -> Tensor:
-        """One pass."""
         small = F.adaptive_avg_pool2d(L, self.grid).flatten(1)
         small = small - 0.5 * small.mean(dim=1, keepdim=True)  # the mean matters, but less than the layout
         dx, dy = torch.gradient(F.adaptive_avg_pool2d(L, 32)[:, 0], dim=(2, 1))

@@ -42,7 +42,6 @@ class Film(nn.Module):
         self.head = nn.Sequential(normalization(norm, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 2, 3, 1, 1))
 
     def forward(self, L: Tensor, z: Tensor) -> Tensor:
-        """One pass."""
         h, w = (-(-side // self.scale) for side in L.shape[-2:])
         return self.decode(self.encode(L), z)[..., :h, :w]
 

@@ -44,7 +44,6 @@ class OnTrunk(nn.Module):
         self.head = Head(trunk.width, outputs, scale=trunk.chroma_scale, norm=norm, act=act)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One pass."""
         return self.head(self.body(x), x[:, :1])
 
 
@@ -76,7 +75,6 @@ class Decoder(nn.Module):
         self.stages = nn.ModuleList(stage(*sizes) for sizes in zip(below, skips[1:], widths[1:], strict=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        """One pass."""
         return self.decode(self.maps(x[:, :1]), x[:, 1:])
 
     def maps(self, L: Tensor) -> list[Tensor]:
@@ -116,7 +114,6 @@ class Head(nn.Module):
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor, L: Tensor) -> Tensor:
-        """One pass."""
         return enlarge(self.small(h, L), L, self.scale).clamp(-1.0, 1.0)
 
     def small(self, h: Tensor, L: Tensor) -> Tensor:

@@ -64,7 +64,6 @@ class Convolutional(nn.Module):
             _normalize(self.body)
 
     def forward(self, condition: Tensor, image: Tensor) -> Tensor:
-        """One pass."""
         return self.body(_at_least(torch.cat([condition, image], dim=1), self.least)).float()
 
 

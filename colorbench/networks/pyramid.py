@@ -47,7 +47,6 @@ class Pyramid(nn.Module):
         self.encoder = ConditionEncoder(scale=scale, width=width, widths=list(widths), norm=norm)
 
     def forward(self, L: Tensor) -> list[Tensor]:
-        """One pass."""
         return self.encoder(pad(L, self.stride))
 
 
@@ -97,7 +96,6 @@ class Features(nn.Module):
         self.last = nn.Sequential(normalization(norm, widths[0]), nn.SiLU())
 
     def forward(self, L: Tensor) -> Tensor:
-        """The finest."""
         return self.levels(L)[0]
 
     def levels(self, L: Tensor) -> list[Tensor]:

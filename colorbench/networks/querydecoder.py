@@ -56,7 +56,6 @@ class QueryDecoder(nn.Module):
         nn.init.zeros_(self.mix.bias)  # type: ignore[arg-type]
 
     def forward(self, L: Tensor) -> Tensor:
-        """One pass."""
         fine, *coarse = self.features.levels(L)  # type: ignore[operator]
         known = [self._tokens(i, level) for i, level in enumerate(coarse)][::-1]
         q = self.queries.expand(len(L), -1, -1)

@@ -49,7 +49,6 @@ class ResNet(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """One pass."""
         h = self.encoder(pad(x, self.stride))[-1]
         return crop(torch.tanh(self.head(self.decoder(h)).float()), like=x)
 

@@ -54,7 +54,6 @@ class ResUNet(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """One pass."""
         padded = pad(x, self.stride)
         extra = self.hints(padded[:, 1:]) if self.hints is not None else None
         maps = self.encoder(padded[:, :1], extra)

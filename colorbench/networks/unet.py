@@ -67,7 +67,6 @@ class UNet(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """One pass."""
         h = self.fold(F.pixel_unshuffle(pad(x, self.stride), self.stem))
         skips = []
         for stage in self.encoder:

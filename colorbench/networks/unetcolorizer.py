@@ -28,7 +28,6 @@ class UNetColorizer(nn.Module):
         self.head = nn.Conv2d(base, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One pass."""
         h, maps = pad(x, self.stride), []
         for i, block in enumerate(self.down):
             h = block(F.max_pool2d(h, 2) if i else h)

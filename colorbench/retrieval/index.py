@@ -87,7 +87,6 @@ class Exact(Index):
         self._vectors: Tensor | None = None
 
     def add(self, vectors: Tensor) -> None:
-        """Append."""
         vectors = vectors.detach().float()
         self._vectors = vectors if self._vectors is None else torch.cat([self._vectors, vectors])
 
@@ -101,7 +100,6 @@ class Exact(Index):
         return distances.clamp_min(0.0), rows
 
     def clear(self) -> None:
-        """Forget everything."""
         self._vectors = None
 
 

@@ -73,11 +73,9 @@ class RunFolder:
         )
 
     def write_json(self, name: str, value: Any) -> None:
-        """Atomically."""
         self.write_text(name, json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
 
     def write_yaml(self, name: str, value: Mapping[str, Any]) -> None:
-        """Atomically."""
         self.write_text(name, yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True))
 
     def write_text(self, name: str, text: str) -> None:

@@ -42,7 +42,6 @@ class Journal:
         atomic.write_text(self.csv, _lines([["images_seen", "key", "value"]]) + "".join(map(_csv, rows)))
 
     def log(self, images: int, values: Mapping[str, float]) -> None:
-        """Append the numbers of one moment."""
         row = {"images_seen": images, **values}
         atomic.append(self.jsonl, _json(row))
         atomic.append(self.csv, _csv(row))

@@ -70,7 +70,6 @@ class Borrowed(Sampler):
     def sample(
         self, denoise: Denoiser, noise: Noise, shape: tuple[int, ...], schedule: Schedule, last: float
     ) -> Tensor:
-        """diffusers' loop."""
         assert self.path is not None
         device = noise.keys.device
         path = self.path(self.kind, self.options, schedule, self.steps, _last(schedule, last))

@@ -31,7 +31,6 @@ class Euler(StepSampler):
     """First order."""
 
     def step(self, x: Tensor, walk: Walk) -> Tensor:
-        """One slope."""
         i, alphas, sigmas = walk.i, walk.alphas, walk.sigmas
         d_alpha, d_sigma = alphas[i + 1] - alphas[i], sigmas[i + 1] - sigmas[i]
         return x + slope(x, walk.estimate(x), alphas[i], sigmas[i], d_alpha, d_sigma)
@@ -54,7 +53,6 @@ class Heun(StepSampler):
         return 2 * self.steps - 1
 
     def step(self, x: Tensor, walk: Walk) -> Tensor:
-        """Two slopes."""
         i = walk.i
         end = walk.alphas[i + 1], walk.sigmas[i + 1]
         x, alpha, sigma = self._churned(x, walk)

@@ -66,15 +66,12 @@ class X0(Parameterization):
     """The clean image."""
 
     def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """x0."""
         return x0
 
     def x0(self, output: Tensor, x_t: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """The output."""
         return output
 
     def emphasis(self, snr: Time) -> Time:
-        """1."""
         return torch.ones_like(snr)
 
 
@@ -94,7 +91,6 @@ class Eps(Parameterization):
     last = 0.995
 
     def target(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """eps."""
         return eps
 
     def x0(self, output: Tensor, x_t: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:

@@ -100,13 +100,11 @@ class StepSampler(Sampler):
 
     @property
     def asks(self) -> int:
-        """Once a step."""
         return self.steps
 
     def sample(
         self, denoise: Denoiser, noise: Noise, shape: tuple[int, ...], schedule: Schedule, last: float
     ) -> Tensor:
-        """The walk."""
         times = schedule.times(self.steps, last).to(noise.keys.device)
         alphas, sigmas = schedule.alpha_sigma(times)
         # the data's part of x_t is not zero everywhere; its mean, which is 0, stands for it

@@ -130,7 +130,6 @@ class Karras(Schedule):
         return torch.ones_like(t, dtype=torch.float32), (self.highest * t.double() ** self.rho).float()
 
     def on_path(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-        """alpha = 1."""
         return torch.ones_like(alpha), sigma / alpha
 
     def drawn(self, u: Time) -> Time:

@@ -52,9 +52,7 @@ class Options:
 class Draw(Protocol):
     """Writes a PNG of labelled columns, one row for each picture."""
 
-    def __call__(self, columns: Mapping[str, Bytes], file: Path) -> Path:
-        """The file."""
-        ...
+    def __call__(self, columns: Mapping[str, Bytes], file: Path) -> Path: ...
 
 
 @runtime_checkable
@@ -63,9 +61,7 @@ class Sample(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(self, batch_size: int, device: torch.device) -> Iterable[Batch]:
-        """Once through, in order."""
-        ...
+    def batches(self, batch_size: int, device: torch.device) -> Iterable[Batch]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +88,6 @@ class Monitor:
         return self.options.best
 
     def __call__(self, family: Family, images: int, progress: float) -> Mapping[str, float]:
-        """Numbers of this moment."""
         moments, rows = Moments(), []
         for batch in self.pictures.batches(self.batch_size, self.device):
             noise = Noise.of(self.seed, batch.ids)

@@ -31,7 +31,6 @@ class Plan:
         return len(self.classes) - 1
 
     def paint(self, brush: Callable[..., None], *args: object) -> None:
-        """Append a stroke."""
         self.strokes.append(partial(_stroke, brush, args))
 
 

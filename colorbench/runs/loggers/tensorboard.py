@@ -29,12 +29,10 @@ class TensorBoard:
         self.writer.add_text("config", f"```\n{yaml.safe_dump(dict(config))}\n```")
 
     def log(self, images: int, values: Mapping[str, float]) -> None:
-        """Scalars."""
         for key, value in values.items():
             self.writer.add_scalar(key, value, images)
 
     def picture(self, images: int, key: str, file: Path) -> None:
-        """One image."""
         from PIL import Image
 
         self.writer.add_image(key, np.asarray(Image.open(file)), images, dataformats="HWC")

@@ -64,11 +64,9 @@ class WeightsAndBiases:
         self.run.define_metric("*", step_metric="images_seen")
 
     def log(self, images: int, values: Mapping[str, float]) -> None:
-        """One row."""
         self.run.log({**values, "images_seen": images})
 
     def picture(self, images: int, key: str, file: Path) -> None:
-        """One image."""
         self.run.log({key: self.wandb.Image(str(file)), "images_seen": images})
 
     def finish(self, summary: Mapping[str, Any], rows: Path | None, checkpoint: Path | None) -> None:
