@@ -7,6 +7,7 @@ hash.
 """
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -126,7 +127,11 @@ def stamp(path: str | Path) -> str:
 def render_file(path: Path, item: Item, size: int, *, max_pixels: int, stretch: bool) -> Rendered | Dropped:
     """The picture in a file, if the file still is what was listed."""
     try:
-        data = path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its other end
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return Dropped("unreadable: not a regular file")
+            data = file.read()
     except OSError as error:
         return Dropped(f"unreadable: {error.strerror}")
     if item.stamp and stamp(path) != item.stamp:

@@ -6,22 +6,26 @@
     checkpoints/last, best          links to one of them, replaced atomically
 
 A checkpoint is written into a temporary folder, flushed, and renamed; only then does the link move, and only then are
-older checkpoints deleted. A reader sees an old one or a new one, never half of one.
+older checkpoints deleted. A reader sees an old one or a new one, never half of one. A moment that this process has
+saved, or resumed from, is not written again: its state is replaced and the links move. Whoever resumes takes the newest
+checkpoint that can be read, and begins with nothing only where there is none.
 """
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from colorbench import atomic
 from colorbench.errors import UserError
+
+_ASIDE = ".old-"
 
 
 class Checkpoints:
@@ -29,6 +33,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.current: Path | None = None  # whose weights this process holds
 
     def save(
         self,
@@ -43,23 +48,23 @@ class Checkpoints:
         target = self.folder / f"images-{images:09d}"
         building = self.folder / f".{target.name}.{os.getpid()}"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(building, ignore_errors=True)
-            building.mkdir()
-            atomic.write_tensors(building / "weights.safetensors", weights)
-            atomic.write_tensors(building / "ema.safetensors", ema)
-            atomic.write_state(building / "state.pt", state)
-            if keep:
-                (building / "keep").touch()
-            if target.exists():  # the same moment twice (a resumed run): the old one goes aside first
-                if (target / "keep").exists():
-                    (building / "keep").touch()
-                aside = self.folder / f".old-{target.name}.{os.getpid()}"
-                target.rename(aside)
-                atomic.publish(building, target)
-                shutil.rmtree(aside)
+            if target == self.current and _complete(target):
+                atomic.write_state(target / "state.pt", state)
+                if keep:
+                    (target / "keep").touch()
             else:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(building, ignore_errors=True)
+                building.mkdir()
+                atomic.write_tensors(building / "weights.safetensors", weights)
+                atomic.write_tensors(building / "ema.safetensors", ema)
+                atomic.write_state(building / "state.pt", state)
+                if keep or (target / "keep").exists():
+                    (building / "keep").touch()
+                if target.exists():  # damaged, or of a past that was gone back from: found aside until the new one is
+                    target.rename(self.folder / f"{_ASIDE}{target.name}.{os.getpid()}")
                 atomic.publish(building, target)
+                self.current = target
             for link in links:
                 atomic.point(self.folder / link, target.name)
         except OSError as error:
@@ -72,7 +77,35 @@ class Checkpoints:
     def find(self, which: str = "last") -> Path | None:
         """The folder that a link (``last``, ``best``) or a name (``images-000012000``) points at, if it is complete."""
         path = (self.folder / which).resolve()
-        return path if (path / "state.pt").exists() else None
+        return next((p for p in (path, *self.folder.glob(f"{_ASIDE}{path.name}.*")) if _complete(p)), None)
+
+    def resumable(self, tell: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
+        """The newest checkpoint that can be read, ``last`` first, and its state; None where there is none at all.
+
+        tell: what is wrong with those before it. Raises UserError when there are some and none can be read.
+        """
+        last = self.find()
+        others = (p for pattern in ("images-*", f"{_ASIDE}images-*") for p in self.folder.glob(pattern))
+        flaws = []
+        for path in dict.fromkeys([*([last] if last else []), *sorted(others, key=_moment, reverse=True)]):
+            try:
+                state = self.load_state(path)
+                int(state["images"])
+                for name in ("weights", "ema"):
+                    with safe_open(path / f"{name}.safetensors", "pt"):  # compares its header with the file's length
+                        pass
+            except Exception as error:  # torch.load raises nearly anything for a damaged file
+                flaws.append(f"{path}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:100]})")
+                continue
+            for flaw in flaws:
+                tell(flaw)
+            if flaws or path != last:
+                tell(f"going on from the checkpoint at {state['images']:,} images")
+            self.current = path
+            return path, state
+        if flaws:
+            raise UserError(f"{flaws[0]}, nor any other checkpoint; force=true begins this run with nothing")
+        return None
 
     def load_state(self, path: Path) -> dict[str, Any]:
         """Optimizers, scaler, clock and best; tensors and plain numbers only."""
@@ -86,6 +119,16 @@ class Checkpoints:
             if path.is_dir() and not path.is_symlink() and stale:
                 shutil.rmtree(path, ignore_errors=True)
         atomic.clear(self.folder)
+
+
+def _complete(path: Path) -> bool:
+    return all((path / name).is_file() for name in ("state.pt", "weights.safetensors", "ema.safetensors"))
+
+
+def _moment(path: Path) -> int:
+    """Of a checkpoint's folder: images seen."""
+    digits = path.name.removeprefix(_ASIDE).removeprefix("images-").split(".")[0]
+    return int(digits) if digits.isdigit() else -1
 
 
 def load_weights(file: Path) -> dict[str, Tensor]:

@@ -142,11 +142,11 @@ class Engine:
         }
 
     def resume(self) -> bool:
-        """Continue from the last checkpoint, if there is one."""
-        path = self.checkpoints.find()
-        if path is None:
+        """Continue from the newest checkpoint that can be read, if there is one."""
+        found = self.checkpoints.resumable(self.progress.note)
+        if found is None:
             return False
-        state = self.checkpoints.load_state(path)
+        path, state = found
         load_into(self.family, load_weights(path / "weights.safetensors"), str(path))
         self.ema.load(
             {k: v.to(self.device) for k, v in load_weights(path / "ema.safetensors").items()}, state["ema_steps"]

@@ -62,9 +62,13 @@ class RunFolder:
 
     @property
     def status(self) -> dict[str, Any]:
-        """What status.json says; {} for a new folder."""
+        """What status.json says; {} for a new folder; {"state": "damaged"} where it cannot be read."""
         file = self.path / "status.json"
-        return json.loads(file.read_text()) if file.exists() else {}
+        try:
+            said = json.loads(file.read_text()) if file.exists() else {}
+        except ValueError:
+            said = None
+        return said if isinstance(said, dict) else {"state": "damaged"}
 
     def set_status(self, state: str, **facts: Any) -> None:
         """state: running, trained, finished, interrupted or failed. Facts are merged into what is there."""

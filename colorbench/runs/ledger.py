@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from colorbench.errors import UserError
 from colorbench.runs.config import flatten
 from colorbench.runs.folder import RunFolder
+from colorbench.runs.run import read_config
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,14 @@ def cells(root: Path) -> list[Cell]:
         config = file.parent / "config.yaml"
         if config.is_file():
             status = RunFolder(file.parent).status
-            state = status["state"]
+            state = status.get("state", "damaged")
             if state in ("running", "trained") and not _owned(file.parent):
                 state = "cut"
-            found.append(Cell(file.parent, state, status, dict(flatten(yaml.safe_load(config.read_text())))))
+            try:
+                flat = dict(flatten(read_config(config)))
+            except UserError:  # one line of a table that still stands
+                state, flat = "damaged", {"run.model": "?"}
+            found.append(Cell(file.parent, state, status, flat))
     if not found:
         raise UserError(f"{root}: no runs here; runs are in <output>/<study>/<model>-<hash>")
     return found
@@ -86,7 +89,8 @@ def clean(found: Sequence[Cell]) -> str:
     """Delete the folders of failed and cut runs that have no checkpoint; there is nothing in them to resume."""
     lines = []
     for cell in found:
-        if cell.state in ("failed", "cut") and not (cell.path / "checkpoints" / "last").exists():
+        saved = (p for name in ("last", "images-*", ".old-*") for p in (cell.path / "checkpoints").glob(name))
+        if cell.state in ("failed", "cut") and not any(saved):
             shutil.rmtree(cell.path)
             lines.append(f"deleted {cell.path}")
     return "\n".join(lines) or "nothing to delete"

@@ -55,13 +55,16 @@ class Journal:
 
 
 def read_jsonl(file: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl; a last line cut by a kill is left out."""
+    """The rows of metrics.jsonl up to the first damaged one; a last line may be cut by a kill."""
     rows: list[dict[str, Any]] = []
-    for line in file.read_text().splitlines() if file.exists() else []:
+    for line in file.read_text(errors="replace").splitlines() if file.exists() else []:
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            row = json.loads(line)
+        except ValueError:
             break
+        if not (isinstance(row, dict) and isinstance(row.get("images_seen"), int)):
+            break
+        rows.append(row)
     return rows
 
 

@@ -4,6 +4,7 @@ A run folder may come from anybody. Opening one imports nothing that it names: i
 registered names, and a run made with plugins wants them named by whoever opens it.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,13 +72,29 @@ def open_run(path: str | Path) -> Run:
     file = path / "config.yaml"
     if not file.is_file():
         raise UserError(f"{path}: not a run folder (no config.yaml); runs are in <output>/<study>/<model>-<hash>")
-    config = yaml.safe_load(file.read_text())
-    if not isinstance(config, dict) or "model" not in config:
+    return Run(path, read_config(file))
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """A run's config.yaml; UserError for a damaged one."""
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        named = (config["model"], config["run"]["model"])
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError, RecursionError) as error:
+        why = " ".join(str(error).split())[:100]
+        raise UserError(f"{file}: not the configuration of a run, or damaged ({why})") from error
+    if not all(named):
         raise UserError(f"{file}: not the configuration of a run")
-    return Run(path, config)
+    return config
 
 
 def find_runs(roots: list[str | Path]) -> list[Run]:
     """All runs below some folders, sorted by path."""
     files = {f for root in roots for f in Path(root).rglob("config.yaml") if (f.parent / "status.json").exists()}
-    return [open_run(file.parent) for file in sorted(files)]
+    runs = []
+    for file in sorted(files):
+        try:
+            runs.append(open_run(file.parent))
+        except UserError as error:  # one damaged run does not hide the others
+            print(f"left out: {error}", file=sys.stderr)
+    return runs

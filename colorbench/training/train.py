@@ -138,8 +138,8 @@ def _fit(
         if data.returns:
             keep(family, data.folder.parent)
         checkpoints = Checkpoints(folder.path / "checkpoints")
-        resumed = checkpoints.find() is not None
-        if not resumed:
+        start = checkpoints.resumable(lambda _: None)  # the engine tells
+        if start is None:
             if config["init_from"]:
                 _warm_start(family, config["init_from"])
             if type(family).prepare is not Family.prepare:
@@ -147,7 +147,7 @@ def _fit(
             with torch.no_grad():
                 family.prepare(data.train.batches(config["batch_size"], device))
         loggers = _loggers(config, folder, model) if ranks.first else []
-        journal = Journal(folder.path, loggers, _images(checkpoints)) if ranks.first else _Silence()
+        journal = Journal(folder.path, loggers, start[1]["images"] if start else 0) if ranks.first else _Silence()
         curves = _Curves(journal, folder.path, model) if ranks.first else None
         budget = Budget(**checked(Budget, "the budget", "budget", config["budget"]))
         engine = Engine(
@@ -163,7 +163,7 @@ def _fit(
             monitor=_monitor(config, data, folder, journal, progress, device),
             progress=progress, ranks=ranks,
         )  # fmt: skip
-        if resumed:
+        if start:
             engine.resume()
             progress.note(f"{model}: resumed at {engine.clock.images:,} images ({folder.path})")
         if config["compile"]:
@@ -206,7 +206,10 @@ def _same_run(folder: RunFolder, identity: Mapping[str, Any]) -> None:
     file = folder.path / "identity.json"
     if not file.exists():
         return
-    before = dict(configuration.flatten(json.loads(file.read_text())))
+    try:
+        before = dict(configuration.flatten(json.loads(file.read_text())))
+    except (ValueError, AttributeError):  # damaged: it is written anew; the folder's name holds its hash
+        return
     now = dict(configuration.flatten(json.loads(json.dumps(identity))))
     for key in sorted({*before, *now}):
         if before.get(key) != now.get(key):
@@ -322,11 +325,6 @@ class _Silence:
 
     def picture(self, images: int, key: str, file: Path) -> None:
         """Nothing."""
-
-
-def _images(checkpoints: Checkpoints) -> int:
-    found = checkpoints.find()
-    return checkpoints.load_state(found)["images"] if found else 0
 
 
 def _empty(folder: Path) -> None:

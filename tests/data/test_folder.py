@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from colorbench.data.cache import manifest
 from colorbench.data.dataset import open_data
 from colorbench.data.folder import Folder, printable
 from colorbench.data.source import Dropped, Item, hashed_split
@@ -145,3 +146,14 @@ def test_the_hash_of_names_gives_its_share_to_test_and_as_much_to_val(share: flo
     said = [hashed_split(f"picture {i}.png", share) for i in range(10_000)]
     assert said.count("test") == pytest.approx(10_000 * share, rel=0.15)
     assert said.count("val") == pytest.approx(10_000 * share, rel=0.15)
+
+
+@pytest.mark.timeout(60)
+def test_pipes_and_devices_are_dropped_and_never_waited_for(photos: Path, config: Config) -> None:
+    os.mkfifo(photos / "pipe.png")
+    (photos / "zero.png").symlink_to("/dev/zero")
+    (photos / "random.jpg").symlink_to("/dev/urandom")
+    data = open_data(config(photos), tell=lambda _: None)
+    found = {row["name"]: row["reason"] for row in manifest(data.folder) if row["verdict"] == "dropped"}
+    odd = ("pipe.png", "zero.png", "random.jpg")
+    assert {name: found[name] for name in odd} == dict.fromkeys(odd, "unreadable: not a regular file")

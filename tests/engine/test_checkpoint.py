@@ -1,4 +1,6 @@
+import contextlib
 import errno
+import os
 
 import pytest
 import torch
@@ -117,3 +119,94 @@ def test_a_checkpoint_may_be_kept_every_so_often(tmp_path):
     runner.fit()
     kept = sorted(p.parent.name for p in (tmp_path / "checkpoints").glob("images-*/keep"))
     assert kept == ["images-000000024", "images-000000040", "images-000000064", "images-000000080"]
+
+
+def resumed_at(folder, said):
+    found = Checkpoints(folder).resumable(said.append)
+    return found and found[1]["images"]
+
+
+def test_a_moment_that_is_already_saved_moves_links_and_its_weights_are_not_touched(tmp_path, monkeypatch):
+    """A kill between two renames of one folder would leave both links without a checkpoint: nothing is renamed."""
+    checkpoints = Checkpoints(tmp_path)
+
+    def again(best, links):
+        checkpoints.save(10, {"w": torch.ones(3)}, {"w": torch.zeros(3)}, {"images": 10, "best": best}, links)
+
+    again(None, ("last",))
+    file = tmp_path / "images-000000010" / "weights.safetensors"
+    before = file.stat()
+
+    def forbidden(*_):
+        raise AssertionError("a checkpoint was renamed")
+
+    monkeypatch.setattr(type(tmp_path), "rename", forbidden)
+    again(0.5, ("last", "best"))
+    assert file.stat().st_ino == before.st_ino
+    assert {(tmp_path / link).resolve().name for link in ("last", "best")} == {"images-000000010"}
+    assert torch.load(file.parent / "state.pt", weights_only=True)["best"] == 0.5
+
+
+def test_a_kill_between_any_two_steps_of_a_save_never_leaves_a_run_at_zero(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    for at in range(1, 80):
+        folder = tmp_path / str(at)
+        save(folder, 10, ("last", "best"))
+        steps = 0
+
+        def step(real, at=at):
+            def call(*arguments, **options):
+                nonlocal steps
+                steps += 1
+                if steps >= at:  # dead: nothing after it happens
+                    raise Killed
+                return real(*arguments, **options)
+
+            return call
+
+        with monkeypatch.context() as patch:
+            for name in ("replace", "unlink", "rmdir", "symlink", "rename"):
+                patch.setattr(os, name, step(getattr(os, name)))
+            with contextlib.suppress(Killed):
+                save(folder, 10)  # another process comes to the same moment once more
+                save(folder, 20, ("last", "best"))
+        assert resumed_at(folder, []) in (10, 20), at
+        if steps < at:
+            assert at > 15
+            return
+    raise AssertionError("the saves never ended")
+
+
+@pytest.mark.parametrize("name", ["state.pt", "weights.safetensors", "ema.safetensors"])
+@pytest.mark.parametrize("damage", ["empty", "half", "garbage", "gone"])
+def test_a_checkpoint_that_cannot_be_read_goes_back_to_the_one_before_it_and_says_so(name, damage, tmp_path):
+    save(tmp_path, 10, ("last", "best"))
+    save(tmp_path, 20)
+    file = tmp_path / "images-000000020" / name
+    content = file.read_bytes()
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes({"empty": b"", "half": content[: len(content) // 2], "garbage": b"\x93" * 300}[damage])
+    said = []
+    assert resumed_at(tmp_path, said) == 10
+    assert any("images-000000020" in line for line in said)
+    assert said[-1] == "going on from the checkpoint at 10 images"
+    save(tmp_path, 20)  # and the damaged moment comes again
+    assert resumed_at(tmp_path, []) == 20
+    for folder in tmp_path.glob("images-*"):
+        (folder / "state.pt").write_bytes(b"")
+    with pytest.raises(UserError, match=r"cannot be read .*nor any other checkpoint; force=true"):
+        resumed_at(tmp_path, [])
+
+
+def test_lost_links_lose_no_checkpoint(tmp_path):
+    save(tmp_path, 10, keep=True)
+    save(tmp_path, 20)
+    (tmp_path / "last").unlink()
+    assert resumed_at(tmp_path, []) == 20
+    (tmp_path / "last").symlink_to("images-000000099")
+    assert resumed_at(tmp_path, []) == 20
+    assert resumed_at(tmp_path / "nothing", []) is None

@@ -6,6 +6,7 @@ import yaml
 from colorbench.commands.sweeps import main
 from colorbench.errors import UserError
 from colorbench.runs import ledger as sweeps
+from colorbench.runs.run import find_runs
 
 
 def cell(root, model, seed, state, checkpoint=False, **facts):
@@ -85,3 +86,22 @@ def test_a_run_does_not_feel_what_ran_before_it_in_its_process(processes, overri
         one, other = (load_file(run / f"checkpoints/last/{file}.safetensors") for run in (alone, after))
         assert one.keys() == other.keys()
         assert all((one[key] == other[key]).all() for key in one)
+
+
+@pytest.mark.parametrize("file", ["status.json", "config.yaml"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"null", b"a: [", b"3"])
+def test_a_damaged_run_is_one_line_of_a_table_that_stands(file, content, tmp_path, capsys):
+    cell(tmp_path, "unet", 0, "finished", images_seen=1200)
+    (cell(tmp_path, "unet", 1, "finished", images_seen=7) / file).write_bytes(content)
+    main(["status", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert "1 damaged, 1 finished" in out
+    assert "unet-1" in out
+    assert next(run.path.name for run in find_runs([tmp_path])) == "unet-0"
+
+
+def test_clean_keeps_a_run_whose_links_are_lost(tmp_path):
+    folder = cell(tmp_path, "unet", 0, "cut")
+    (folder / "checkpoints" / "images-000000010").mkdir(parents=True)
+    main(["clean", str(tmp_path)])
+    assert folder.exists()
