@@ -28,7 +28,16 @@ METRICS = {
     "drift_b": {"metric": "drift", "axis": "b"},
     "out_of_gamut": {"metric": "out_of_gamut"},
 }
-PROTOCOL = {"name": "test", "split": "test", "limit": None, "draws": 4, "seed": 0, "expect": {}, "gallery": 6}
+PROTOCOL = {
+    "name": "test",
+    "split": "test",
+    "limit": None,
+    "draws": 4,
+    "seed": 0,
+    "expect": {},
+    "gallery": 6,
+    "matters": {"psnr": 0.01, "ciede2000": 0.01, "energy": 0.01},
+}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The results table, from local rows only: ``colorbench table outputs``
 
-Best bold, second italic, third bold italic; ties share a rank. Every row says whether it beats gray.
+Best bold, second italic, third bold italic; ties share a rank. Every row says what it is better at than rows
+that learned nothing.
 """
 
 import argparse

@@ -17,6 +17,7 @@ import numpy as np
 
 from colorbench.errors import UserError
 from colorbench.metrics.suite import Suite
+from colorbench.ranges import NotNegative
 from colorbench.registry import checked
 
 VERSION = 2
@@ -29,7 +30,8 @@ class Protocol:
 
     split, images: which pictures (the count is what was found). size: side in px. draws: colorings of each picture by a
     stochastic family. seed: of the noise they are colored with. pictures: sha256 of names and bytes. metrics:
-    identities. unavailable: {column: reason}, for the cells of what could not be computed.
+    identities. unavailable: {column: reason}, for the cells of what could not be computed. matters: {column or its
+    beginning: the smallest difference that matters}, for verdicts.
     """
 
     name: str
@@ -42,13 +44,21 @@ class Protocol:
     metrics: tuple[Mapping[str, Any], ...]
     unavailable: Mapping[str, str] = field(default_factory=dict)
     gallery: int = 0
+    matters: Mapping[str, float] = field(default_factory=dict)
     version: int = VERSION
 
     @cached_property
     def id(self) -> str:
-        """8 hexadecimal digits. The name, the gallery and the reasons of what is missing do not count."""
-        defines = {k: v for k, v in asdict(self).items() if k not in ("name", "unavailable", "gallery", "split")}
+        """8 hexadecimal digits. What changes no number does not count: name, gallery, reasons, what matters."""
+        defines = {
+            k: v for k, v in asdict(self).items() if k not in ("name", "unavailable", "gallery", "split", "matters")
+        }
         return hashlib.sha256(json.dumps(defines, sort_keys=True).encode()).hexdigest()[:8]
+
+    def smallest(self, column: str) -> float:
+        """The smallest difference of a column that matters: of its longest known beginning, 0 if none is stated."""
+        known = max((name for name in self.matters if column.startswith(name)), key=len, default=None)
+        return self.matters[known] if known is not None else 0.0
 
     @property
     def lossless(self) -> dict[str, Any]:
@@ -100,6 +110,7 @@ def plan(config: Mapping[str, Any], data: Any, suite: Suite) -> Plan:
         metrics=tuple(dict(identity) for identity in suite.identity(size)),
         unavailable=suite.unavailable(size),
         gallery=min(int(config["gallery"]), len(pictures)),
+        matters={str(name): float(least) for name, least in config["matters"].items()},
     )
     expect = dict(config["expect"])
     for key, actual in (("images", protocol.images), ("size", protocol.size)):
@@ -117,6 +128,7 @@ def _settings(
     seed: int,
     expect: dict[str, float | None],
     gallery: int,
+    matters: dict[str, NotNegative],
 ) -> None:
     """The types of the keys (the signature is the schema); raises UserError for values out of range."""
     if split not in ("train", "val", "test"):

@@ -64,6 +64,7 @@ _DRAWS = {
     "energy_field": Column("energy (field)", "lower", 2, "dE", "energy score of whole a*b* fields"),
     "variogram": Column("variogram", "lower", 3, "dE", "variogram score: do pixels differ as the truth's do"),
     "flat_score": Column("flat score", "lower", 3, "dE", "variogram score of pairs that look alike in gray"),
+    "place": Column("place", "higher", 3, "", "from neighbors (0) to the true law (1)"),
     "diversity": Column("diversity", "neither", 2, "dE", "mean distance of two colorings of one picture"),
     "psnr_of_mean": Column("PSNR of mean", "higher", 2, "dB", "of the mean of the draws"),
     "ciede2000_of_mean": Column("CIEDE2000 of mean", "lower", 2, "dE", "of the mean of the draws"),

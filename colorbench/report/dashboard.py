@@ -68,7 +68,8 @@ def log_table(
 
     heads, *lines = csv.reader(io.StringIO(csv_text(sheet)))
     words = ("protocol", "model", "kind")
-    rows = [[_value(cell, head in words or head.endswith("vs gray")) for head, cell in zip(heads, line, strict=True)]
+    spoken = (" verdict", " closest")
+    rows = [[_value(cell, head in words or head.endswith(spoken)) for head, cell in zip(heads, line, strict=True)]
             for line in lines]  # fmt: skip
     run = wandb.init(
         project=project, entity=entity or None, group=study, job_type="table", name=f"table-{sheet.protocol.id}",

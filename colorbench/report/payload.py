@@ -66,7 +66,11 @@ def _cell(cell: Any) -> dict[str, Any]:
     if cell.interval is not None:
         i = cell.interval
         found: dict[str, Any] = {"m": i.mean, "l": i.low, "h": i.high}
-        return found | ({"r": cell.rank} if cell.rank else {}) | ({"g": cell.gray} if cell.gray else {})
+        return (
+            found
+            | ({"r": cell.rank} if cell.rank else {})
+            | ({"g": cell.verdict, "a": cell.against} if cell.verdict else {})
+        )
     return {"m": cell.plain[0]} if cell.plain is not None else {"why": cell.reason}
 
 

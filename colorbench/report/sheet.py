@@ -1,11 +1,13 @@
 """A sheet: the results of all systems under ONE protocol, with intervals, ranks and verdicts, ready to be printed.
 
 Runs that differ only by their training seed are one row. Cells hold the mean, its 95 % interval, the rank among the
-models (ties share it) and the verdict of the paired comparison with gray. What could not be computed says why.
+models (ties share it) and the verdict against the rows that learned nothing (:mod:`colorbench.report.verdicts`): proper
+scores are compared with all of them, scores of single pictures with those that answer once. What could not be computed
+says why.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,31 @@ from colorbench.evaluation.archive import find_archives, read_archive
 from colorbench.evaluation.baselines import ONCE, SAMPLERS
 from colorbench.evaluation.protocol import Protocol
 from colorbench.evaluation.rows import Evaluation, find
+from colorbench.metrics import place as measure
+from colorbench.metrics.flat import alarm
 from colorbench.registry import suggest
 from colorbench.report.columns import DERIVED, Column, column
-from colorbench.report.statistics import Bootstrap, Estimate, Interval, Table, combine, ranks, verdict
+from colorbench.report.statistics import Bootstrap, Estimate, Interval, Table, combine, ranks
+from colorbench.report.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, WORSE, Claim, claim, holm
 from colorbench.runs.labels import labels
 
-HEADLINE = ("ciede2000", "psnr", "ssim", "lpips", "kid", "fid", "energy", "chroma_ratio")
+HEADLINE = (
+    "ciede2000",
+    "psnr",
+    "ssim",
+    "lpips",
+    "kid",
+    "fid",
+    "energy",
+    "place",
+    "spread_skill",
+    "flat_variation",
+    "chroma_ratio",
+)
+ENDS = ("gray", "neighbors", "oracle")
+"""The trivial rows that place needs."""
+PROPER = ("energy", "energy_field", "variogram", "flat_score", "place")
+"""Columns that no sampler wins but by drawing the truth's own law."""
 """Columns shown unless others are asked for; ``lpips`` stands for whatever LPIPS the protocol has, ``kid`` and
 ``fid`` for those that could be computed."""
 _TRIVIAL_ORDER = (*ONCE, *SAMPLERS, "oracle", "truth")
@@ -60,13 +81,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Cell:
-    """interval, or why there is none. rank: among models, 0 if unranked. gray: better, tied, worse, or empty.
+    """interval, or why there is none. rank: among models, 0 if unranked. verdict: better, equivalent,
+    inconclusive or worse than the trivial rows, or empty; against: the closest of them.
     plain: a number of the set that has no interval (FID, KID), with its deviation over subsets."""
 
     interval: Interval | None
     reason: str = ""
     rank: int = 0
-    gray: str = ""
+    verdict: str = ""
+    against: str = ""
     plain: tuple[float, float | None] | None = None
 
 
@@ -80,6 +103,7 @@ class Sheet:
     cells: Mapping[str, Mapping[str, Cell]]
     bootstrap: Bootstrap = field(repr=False)
     estimates: Mapping[str, Mapping[str, Estimate]] = field(repr=False)
+    alarms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def caption(self) -> str:
@@ -112,19 +136,27 @@ class Sheet:
         ]
         if unfinished:
             notes.append(f"Unfinished training: {', '.join(unfinished)}.")
+        judged = {n: self.protocol.smallest(n) for n in self.columns if any(c[n].verdict for c in self.cells.values())}
+        if judged:
+            least = ", ".join(f"{self.columns[name].title} {delta:g}" for name, delta in judged.items())
+            notes.append(
+                "Verdicts: against every trivial row (errors of single pictures: those that answer once), the closest "
+                f"in parentheses; smallest differences that matter: {least}; Holm over the columns."
+            )
+        notes += [f"ALARM {label}: {words}." for label, words in self.alarms.items()]
         for name, what in self.columns.items():
             reasons = {cells[name].reason for cells in self.cells.values() if cells[name].reason}
             notes += [f"{what.title}: n/a ({reason})." for reason in sorted(reasons)]
         return notes
 
-    def beats_gray(self, label: str) -> str:
-        """``yes: CIEDE2000, PSNR · tied: SSIM · no: LPIPS``, over the ranked columns; '' for trivial rows."""
-        found: dict[str, list[str]] = {"better": [], "tied": [], "worse": []}
+    def verdict(self, label: str) -> str:
+        """``better: PSNR (mean), energy (neighbors) · worse: SSIM (gray)``, the closest trivial row in parentheses, of
+        the ranked columns; '' for trivial rows."""
+        found: dict[str, list[str]] = {word: [] for word in (BETTER, EQUIVALENT, INCONCLUSIVE, WORSE)}
         for name, cell in self.cells[label].items():
-            if cell.gray:
-                found[cell.gray].append(self.columns[name].title)
-        words = {"better": "yes", "tied": "tied", "worse": "no"}
-        return " · ".join(f"{words[key]}: {', '.join(titles)}" for key, titles in found.items() if titles)
+            if cell.verdict:
+                found[cell.verdict].append(f"{self.columns[name].title} ({cell.against})")
+        return " · ".join(f"{word}: {', '.join(titles)}" for word, titles in found.items() if titles)
 
 
 def sheets(
@@ -174,8 +206,12 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
     columns = {name: column(name) for name in _choose(evaluations, protocol, metrics)}
     bootstrap = Bootstrap(protocol.images, resamples=resamples)
     cells: dict[str, dict[str, Cell]] = {line.label: {} for line in lines}
-    gray = next((line for line in lines if line.kind == "trivial" and line.record["name"] == "gray"), None)
-    estimates = {name: estimate(lines, name, bootstrap) for name in columns}
+    trivial = {str(line.record["name"]): line.label for line in lines if line.kind == "trivial"}
+    claims: dict[str, dict[str, Claim]] = {line.label: {} for line in lines}
+    estimates = {
+        name: placed(lines, trivial, bootstrap) if name == "place" else estimate(lines, name, bootstrap)
+        for name in columns
+    }
     for name, what in columns.items():
         found = estimates[name]
         ranked = {line.label: found[line.label] for line in lines if line.kind != "trivial" and line.label in found}
@@ -184,11 +220,34 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
             if line.label not in found:
                 cells[line.label][name] = _plain(line, name, protocol)
                 continue
-            against = ""
-            if gray is not None and gray.label in found and line.kind != "trivial" and what.better != "neither":
-                against = verdict(found[line.label], found[gray.label], what.better)
-            cells[line.label][name] = Cell(found[line.label].interval, "", places.get(line.label, 0), against)
-    return Sheet(protocol, lines, columns, cells, bootstrap, estimates)
+            others = {n: found[trivial[n]] for n in compared(name) if n in trivial and trivial[n] in found}
+            if others and line.kind != "trivial" and what.better != "neither":
+                claims[line.label][name] = claim(found[line.label], others, what.better, protocol.smallest(name))
+            cells[line.label][name] = Cell(found[line.label].interval, "", places.get(line.label, 0))
+    for label, row in claims.items():
+        for name, word in holm(row).items():
+            cells[label][name] = replace(cells[label][name], verdict=word, against=row[name].closest)
+    variation = estimate(lines, "flat_variation", bootstrap)
+    alarms = {label: words for label, flat in variation.items() if (words := alarm(flat.center))}
+    return Sheet(protocol, lines, columns, cells, bootstrap, estimates, alarms)
+
+
+def placed(lines: Sequence[Line], trivial: Mapping[str, str], bootstrap: Bootstrap) -> dict[str, Estimate]:
+    """{label: place}, where the law's own rows (oracle) are among the trivial ones: on scenes."""
+    parts = [estimate(lines, part, bootstrap) for part in measure.PARTS]
+    ends = [found[trivial[name]] for name in ENDS for found in parts]
+    return {
+        label: combine(
+            lambda *x: measure.place(x[0:2], x[2:4], x[4:6], x[6:8]), *(found[label] for found in parts), *ends
+        )
+        for label in parts[0]
+        if label in parts[1]
+    }
+
+
+def compared(column: str) -> tuple[str, ...]:
+    """The trivial rows that a column's verdicts are against."""
+    return (*ONCE, *SAMPLERS) if column in PROPER else ONCE
 
 
 def estimate(lines: Sequence[Line], name: str, bootstrap: Bootstrap) -> dict[str, Estimate]:
@@ -217,6 +276,7 @@ def _plain(line: Line, name: str, protocol: Protocol) -> Cell:
 def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequence[str]) -> list[str]:
     present = list(dict.fromkeys(name for e in evaluations for name in e.per_image))
     present += [name for name, d in DERIVED.items() if all(source in present for source in d.sources)]
+    present += ["place"] if set(ENDS) <= {e.record["name"] for e in evaluations} else []
     present += list(dict.fromkeys(n for e in evaluations for n in e.sets if _is_number(n)))
     known = present + [name for name in protocol.unavailable if name not in present]
     if list(metrics) == ["all"]:

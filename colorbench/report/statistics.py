@@ -120,11 +120,3 @@ def ranks(estimates: Mapping[str, Estimate], better: str) -> dict[str, int]:
             if name == left[0] or not (estimates[left[0]] - estimates[name]).interval.excludes_zero:
                 place[name] = rank
     return place
-
-
-def verdict(one: Estimate, other: Estimate, better: str) -> str:
-    """``better``, ``worse`` or ``tied``, of the first against the second."""
-    difference = (one - other).interval
-    if not difference.excludes_zero:
-        return "tied"
-    return "better" if (difference.mean < 0) == (better == "lower") else "worse"

@@ -1,6 +1,7 @@
 """A sheet as text: Markdown, CSV, LaTeX, HTML; and the paired differences of two rows.
 
-Best bold, second italic, third bold italic; ties share a rank. Every row says whether it beats gray.
+Best bold, second italic, third bold italic; ties share a rank. Every row says what it is better at than rows that
+learned nothing, and whether an alarm rings.
 """
 
 import csv
@@ -13,7 +14,7 @@ from typing import Any
 from colorbench.errors import UserError
 from colorbench.registry import suggest
 from colorbench.report.sheet import Cell, Line, Sheet
-from colorbench.report.statistics import verdict
+from colorbench.report.verdicts import BETTER, WORSE, claim, holm
 
 COSTS = {
     "parameters": "parameters",
@@ -37,18 +38,24 @@ class Grid:
 
 
 def grid(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> Grid:
-    """Model, metrics, verdict against gray, costs."""
+    """Model, metrics, verdict, alarm, costs."""
     spent = costs_of(sheet) if costs else []
-    heads = ["model", *(f"{c.title} {c.arrow}".strip() for c in sheet.columns.values()), "beats gray"]
+    heads = [
+        "model",
+        *(f"{c.title} {c.arrow}".strip() for c in sheet.columns.values()),
+        "against what learned nothing",
+        *(["alarm"] if sheet.alarms else []),
+    ]
     heads += [COSTS[key] for key in spent]
     rows, ranks = [], []
     for line in sheet.lines:
         cells = [(sheet.cells[line.label][name], what.digits) for name, what in sheet.columns.items()]
         rows.append([
-            line.label, *(cell_text(cell, digits, intervals) for cell, digits in cells), sheet.beats_gray(line.label),
+            line.label, *(cell_text(cell, digits, intervals) for cell, digits in cells), sheet.verdict(line.label),
+            *([sheet.alarms.get(line.label, "")] if sheet.alarms else []),
             *(cost_text(line, key) for key in spent),
         ])  # fmt: skip
-        ranks.append([0, *(cell.rank for cell, _ in cells), *(0 for _ in range(len(spent) + 1))])
+        ranks.append([0, *(cell.rank for cell, _ in cells), *(0 for _ in range(len(spent) + 1 + bool(sheet.alarms)))])
     return Grid(heads, rows, ranks, [line.kind == "trivial" for line in sheet.lines])
 
 
@@ -89,11 +96,11 @@ def latex(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str:
 
 
 def csv_text(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str:
-    """Numbers in full: for each metric mean, low, high, rank and the verdict against gray; then the costs."""
+    """Numbers in full: for each metric mean, low, high, rank, verdict and the closest trivial row; then the costs."""
     spent = costs_of(sheet) if costs else []
     heads = ["protocol", "model", "kind", "seeds"]
     for name in sheet.columns:
-        heads += [name, f"{name} low", f"{name} high", f"{name} rank", f"{name} vs gray"]
+        heads += [name, f"{name} low", f"{name} high", f"{name} rank", f"{name} verdict", f"{name} closest"]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*heads, *spent])
@@ -102,11 +109,18 @@ def csv_text(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str
         for name in sheet.columns:
             cell = sheet.cells[line.label][name]
             if cell.interval is not None:
-                row += [cell.interval.mean, cell.interval.low, cell.interval.high, cell.rank or "", cell.gray]
+                row += [
+                    cell.interval.mean,
+                    cell.interval.low,
+                    cell.interval.high,
+                    cell.rank or "",
+                    cell.verdict,
+                    cell.against,
+                ]
             elif cell.plain is not None:
-                row += [cell.plain[0], "", "", "", ""]
+                row += [cell.plain[0], *[""] * 5]
             else:
-                row += [f"n/a ({cell.reason})" if cell.reason else "", "", "", "", ""]
+                row += [f"n/a ({cell.reason})" if cell.reason else "", *[""] * 5]
         writer.writerow([*row, *("" if (v := line.cost(key)) is None else v for key in spent)])
     return out.getvalue()
 
@@ -139,18 +153,23 @@ def difference(sheet: Sheet, one: str, other: str) -> str:
             raise UserError(f"--diff {label}: no such row{suggest(label, list(sheet.cells))}")
 
     lines = [["metric", one, other, f"{one} - {other}", "verdict"]]
-    words = {"better": f"{one} is better", "worse": f"{other} is better", "tied": "tied"}
+    spoken = {BETTER: f"{one} is better", WORSE: f"{other} is better"}
+    claims = {
+        name: claim(found[one], {other: found[other]}, what.better, sheet.protocol.smallest(name))
+        for name, what in sheet.columns.items()
+        if what.better != "neither" and one in (found := sheet.estimates[name]) and other in found
+    }
+    words = holm(claims)
     for name, what in sheet.columns.items():
         found = sheet.estimates[name]
         if one not in found or other not in found:
             continue
         gap = (found[one] - found[other]).interval
-        judged = verdict(found[one], found[other], what.better)
         means = [f"{found[label].center:.{what.digits}f}" for label in (one, other)]
         span = f"{gap.mean:+.{what.digits}f} [{gap.low:+.{what.digits}f}, {gap.high:+.{what.digits}f}]"
-        neither = "differs" if gap.excludes_zero else "tied"
-        spoken = neither if what.better == "neither" else words[judged]
-        lines.append([f"{what.title} {what.arrow}".strip(), *means, span, spoken])
+        differs = "differs" if gap.excludes_zero else "tied"
+        judged = spoken.get(words[name], words[name]) if name in words else differs
+        lines.append([f"{what.title} {what.arrow}".strip(), *means, span, judged])
     text = ["| " + " | ".join(row) + " |" for row in lines]
     text.insert(1, "|" + "---|" * len(lines[0]))
     return "\n".join([*text, "", f"{sheet.caption} Differences are paired by picture.", *sheet.notes]) + "\n"

@@ -72,7 +72,7 @@ def test_every_protocol_has_its_trivial_rows_made_once(make_plan, data, cpu, tmp
 def test_the_nearest_neighbor_of_a_training_picture_is_itself(data, cpu, tmp_path: Path, make_plan) -> None:
     world = SimpleNamespace(train=data.train, test=data.train, fingerprint="f")
     made = plan(
-        {"name": "x", "split": "test", "limit": None, "draws": 1, "seed": 0, "expect": {}, "gallery": 0},
+        {"name": "x", "split": "test", "limit": None, "draws": 1, "seed": 0, "expect": {}, "gallery": 0, "matters": {}},
         world,
         Suite.of({"psnr": {"metric": "psnr"}, "ciede2000": {"metric": "ciede2000"}}),
     )
@@ -124,7 +124,16 @@ def test_the_protocols_id_is_what_defines_the_numbers_and_nothing_else(make_plan
         assert make_plan(**change).protocol.id != base, change
     other = SimpleNamespace(test=type(data.test)(data.test.names, 255 - data.test.pixels))
     same = SimpleNamespace(test=type(data.test)(list(data.test.names), data.test.pixels.clone()))
-    config = {"name": "test", "split": "test", "limit": None, "draws": 4, "seed": 0, "expect": {}, "gallery": 6}
+    config = {
+        "name": "test",
+        "split": "test",
+        "limit": None,
+        "draws": 4,
+        "seed": 0,
+        "expect": {},
+        "gallery": 6,
+        "matters": {},
+    }
     suite = make_plan().suite
     assert plan(config, same, suite).protocol.id == base
     assert plan(config, other, suite).protocol.id != base

@@ -15,6 +15,7 @@ from colorbench import color
 from colorbench.batch import Batch
 from colorbench.data.scenes.world import World
 from colorbench.metrics.draws import score_draws
+from colorbench.metrics.flat import alarm
 from colorbench.metrics.place import PARTS, place
 from colorbench.noise import Noise
 from colorbench.registry import build
@@ -34,7 +35,7 @@ def batch(split: str, count: int) -> Batch:
 
 @cache
 def scored(scenes: int, memory: int, draws: int) -> dict[str, np.ndarray]:
-    """{row: the columns of place, [2, scenes]}."""
+    """{row: the columns of place, then energy, flat and flat_true, [5, scenes]}."""
     asked, train = batch("val", scenes), batch("train", memory)
     true = color.to_bytes(asked.rgb)
     models = {"gray": "gray", "law": "oracle", "neighbors": "neighbors", "marginal": "marginal", "confetti": "confetti"}
@@ -50,7 +51,7 @@ def scored(scenes: int, memory: int, draws: int) -> dict[str, np.ndarray]:
             ab = family.colorize(asked.L, Noise.of(0, asked.ids, k)).float()
             hats.append(color.to_bytes(color.decode(asked.L, ab)))
         scores = score_draws(hats, true)
-        found[name] = np.stack([scores[part].double().numpy() for part in PARTS])
+        found[name] = np.stack([scores[part].double().numpy() for part in (*PARTS, "energy", "flat", "flat_true")])
     return found
 
 
@@ -88,6 +89,18 @@ def judged(places: dict[str, tuple[float, np.ndarray]], power: float) -> None:
 def test_the_order_of_the_oracles_and_of_the_samplers_that_learn_nothing() -> None:
     """Each neighbor in this order with a power of 0.95 or more, at 24 scenes and 4 draws."""
     judged(resampled(scored(24, 300, 4)), 0.95)
+
+
+def test_confetti_and_patchwork_stand_above_gray_by_energy_and_an_alarm_rings_for_each() -> None:
+    rows = scored(24, 300, 4)
+    energy, variation = ({}, {})
+    for name, x in rows.items():
+        energy[name], variation[name] = x[2].mean(), x[3].sum() / x[4].sum()
+    for name in ("confetti", "patchwork"):
+        assert energy[name] < energy["gray"]
+        assert "patchwork or confetti" in alarm(variation[name])
+    assert not alarm(variation["law"])
+    assert "gray or sepia" in alarm(variation["gray"])
 
 
 def test_subtle_faults_are_not_for_place() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from colorbench.commands.table import main
 from colorbench.errors import UserError
-from colorbench.evaluation.baselines import TRIVIAL, evaluate_baselines
-from colorbench.report.sheet import sheets
+from colorbench.evaluation.baselines import ONCE, TRIVIAL, evaluate_baselines
+from colorbench.report.sheet import compared, sheets
 from colorbench.report.table import FORMATS, difference, markdown
 
 
@@ -35,11 +35,12 @@ def test_cells_know_rank_verdict_and_interval(outputs: Path) -> None:
     (sheet,) = sheets([outputs])
     cells = {label: row["ciede2000"] for label, row in sheet.cells.items()}
     assert cells["good"].rank < cells["poor"].rank
-    assert cells["good"].gray == "better"
+    assert cells["good"].verdict == "better"
+    assert cells["good"].against in ONCE
     assert cells["gray"].rank == cells["truth"].rank == 0
     low, high = cells["twin"].interval.low, cells["twin"].interval.high
     assert low < cells["twin"].interval.mean < high
-    assert "yes: CIEDE2000" in sheet.beats_gray("good")
+    assert "better: CIEDE2000 (" in sheet.verdict("good")
 
 
 def test_the_best_is_bold_and_the_caption_names_n_protocol_and_seeds(outputs: Path) -> None:
@@ -111,7 +112,7 @@ def test_diff_is_paired_and_antisymmetric(outputs: Path, capsys) -> None:
     text = difference(sheet, "good", "poor")
     assert "good is better" in text
     assert "good is better" in difference(sheet, "poor", "good")
-    assert "tied" in difference(sheet, "good", "good")
+    assert "equivalent" in difference(sheet, "good", "good")
     with pytest.raises(UserError, match="did you mean 'good'"):
         difference(sheet, "godo", "poor")
     main([str(outputs), "--diff", "good", "poor"])
@@ -138,3 +139,18 @@ def test_mistakes_are_one_line_that_helps(outputs: Path, tmp_path: Path) -> None
         with pytest.raises(UserError, match=message) as mistake:
             main(words)
         assert "\n" not in str(mistake.value)
+
+
+def test_an_alarm_stands_beside_the_row_it_rings_for(outputs: Path) -> None:
+    (sheet,) = sheets([outputs])
+    assert "too even" in sheet.alarms["poor"]  # chroma times 0.3
+    assert "good" not in sheet.alarms
+    row = next(line for line in markdown(sheet).splitlines() if line.startswith("| poor"))
+    assert sheet.alarms["poor"] in row
+
+
+def test_proper_scores_are_compared_with_samplers_and_single_answers_are_not(outputs: Path) -> None:
+    assert set(compared("energy")) > set(compared("psnr"))
+    assert "neighbors" in compared("energy")
+    assert "neighbors" not in compared("psnr")
+    assert "smallest differences that matter: CIEDE2000 0.01" in markdown(sheets([outputs])[0])

@@ -57,7 +57,7 @@ const costNames = Object.keys(data.costs);
 let sorting = { key: null, down: false };
 $("columns").replaceChildren(...columns.map(c => el("label", {},
   el("input", { type: "checkbox", checked: shown.has(c.name), onchange: e => { e.target.checked ? shown.add(c.name) : shown.delete(c.name); drawTable(); } }), c.title)));
-const MARKS = { better: ["▲", "beats", "beats gray"], tied: ["≈", "tied", "tied with gray"], worse: ["▼", "loses", "worse than gray"] };
+const MARKS = { better: ["▲", "beats", "better than what learned nothing"], equivalent: ["≈", "tied", "no better than"], inconclusive: ["?", "tied", "not certain against"], worse: ["▼", "loses", "worse than"] };
 
 function cellValue(label, key) {
   if (key === "model") return label;
@@ -93,7 +93,7 @@ function tableCell(cell, c) {
   if (!cell) return el("td", {}, "–");
   if (cell.m === undefined) return el("td", { title: cell.why || null }, cell.why ? "n/a" : "–");
   const td = el("td", {}, el("span", { class: cell.r && cell.r <= 3 ? `r${cell.r}` : null }, number(cell.m, c)));
-  if (cell.g) { const [mark, style, words] = MARKS[cell.g]; td.append(el("span", { class: `mark ${style}`, title: words, "aria-label": words, role: "img" }, mark)); }
+  if (cell.g) { const [mark, style, word] = MARKS[cell.g], words = `${word} (closest: ${cell.a})`; td.append(el("span", { class: `mark ${style}`, title: words, "aria-label": words, role: "img" }, mark)); }
   if (cell.l !== undefined && $("show-intervals").checked) td.append(el("small", {}, `${number(cell.l, c)} … ${number(cell.h, c)}`));
   return td;
 }
