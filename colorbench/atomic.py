@@ -10,6 +10,7 @@ raises the OSError that says why; :func:`told` makes a UserError of it.
 
 import contextlib
 import errno
+import fcntl
 import itertools
 import json
 import os
@@ -140,6 +141,20 @@ def sync(path: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def owning(folder: Path) -> Iterator[None]:
+    """Make the folder and be its one owner, waiting for another process that is; the system takes a dead one's hold
+    back. Where a file system cannot lock, nobody waits. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(descriptor)
 

@@ -5,12 +5,14 @@ chroma of any training picture, that of one of the nearest); and the truth sent 
 
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
+from colorbench import atomic
 from colorbench.errors import UserError
 from colorbench.evaluation import rows
 from colorbench.evaluation.judge import evaluate_colorizer, evaluate_family
@@ -46,19 +48,14 @@ def evaluate_baselines(
         record = {"name": name, "kind": "trivial", "group": folder.name, "parameters": 0, "seed": None}
         if learned:
             record["training"] = data.fingerprint
-        if rows.done(folder):
-            found.append(rows.Evaluation.read(folder))
-        elif family is None:
-            found.append(
-                evaluate_colorizer(
-                    lambda batch, _: batch.ab, plan, folder=folder, record=record, device=device, batch_size=batch_size
-                )
-            )
-        else:
-            fitted = baseline(name, data, device, batch_size)
-            found.append(
-                evaluate_family(fitted, plan, folder=folder, record=record, device=device, batch_size=batch_size)
-            )
+        judged: dict[str, Any] = {"folder": folder, "record": record, "device": device, "batch_size": batch_size}
+        with nullcontext() if rows.done(folder) else atomic.owning(folder):
+            if rows.done(folder):  # or whoever owned it has judged it by now
+                found.append(rows.Evaluation.read(folder))
+            elif family is None:
+                found.append(evaluate_colorizer(lambda batch, _: batch.ab, plan, **judged))
+            else:
+                found.append(evaluate_family(baseline(name, data, device, batch_size), plan, **judged))
         if name == "truth":
             _check_truth(found[-1], plan)
     return found

@@ -51,6 +51,7 @@ class Evaluation:
     def write(self, folder: Path) -> "Evaluation":
         """Write everything but the gallery; record.json last."""
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "record.json").unlink(missing_ok=True)  # of an older evaluation: unfinished until the end
         atomic.write_json(folder / "protocol.json", self.protocol.lossless)
         samples = next(iter(self.scores.values())).shape[1]
         header = ["image", "sample", *self.scores]

@@ -1,5 +1,7 @@
 import csv
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +12,7 @@ import torch
 from colorbench import color
 from colorbench.commands.evaluate import main
 from colorbench.errors import UserError
+from colorbench.evaluation import rows
 from colorbench.evaluation.baselines import TRIVIAL, evaluate_baselines
 from colorbench.evaluation.judge import evaluate_colorizer, evaluate_family
 from colorbench.evaluation.protocol import Protocol, plan
@@ -23,9 +26,9 @@ from colorbench.report.preview import write_preview
 def test_rows_hold_one_line_for_each_image_and_sample_and_read_back_as_written(judge, tmp_path: Path) -> None:
     done = judge(tmp_path, "toy", 0.5, spread=0.1, draws=4)
     with (done.folder / "rows.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 24 * 4
-    assert {row["sample"] for row in rows} == {"0", "1", "2", "3"}
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 24 * 4
+    assert {row["sample"] for row in lines} == {"0", "1", "2", "3"}
     again = Evaluation.read(done.folder)
     assert again.names == done.names
     assert again.protocol.id == done.protocol.id
@@ -67,6 +70,39 @@ def test_every_protocol_has_its_trivial_rows_made_once(make_plan, data, cpu, tmp
     # the best constant of the training split has no drift on it, so little on the test split
     assert abs(mean.scores["drift_b"].mean()) < abs(gray.scores["drift_b"].mean())
     assert nearest.scores["chroma_ratio"].mean() > luma.scores["chroma_ratio"].mean()
+
+
+def test_of_several_that_want_a_baseline_at_once_one_judges_it_and_all_read_it_whole(
+    make_plan, data, cpu, tmp_path: Path, monkeypatch
+) -> None:
+    made, judged, slow = make_plan(), [], rows._write_csv
+
+    def write(path: Path, *rest) -> None:
+        judged.append(path.name)
+        time.sleep(0.1)
+        slow(path, *rest)
+
+    monkeypatch.setattr(rows, "_write_csv", write)
+    with ThreadPoolExecutor(4) as pool:
+        wanted = [
+            pool.submit(evaluate_baselines, data, made, output=tmp_path, device=cpu, names=("gray", "truth"))
+            for _ in range(4)
+        ]
+        found = [[e.scores["psnr"].tolist() for e in each.result()] for each in wanted]
+    assert sorted(judged) == ["draws.csv", "draws.csv", "rows.csv", "rows.csv"]
+    assert all(np.allclose(one, found[0], rtol=1e-6) for one in found)
+
+
+def test_an_evaluation_made_again_is_unfinished_until_its_end(judge, tmp_path: Path, monkeypatch) -> None:
+    done = judge(tmp_path, "toy", 0.5)
+
+    def cut(*_) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rows, "_write_csv", cut)
+    with pytest.raises(KeyboardInterrupt):
+        done.write(done.folder)
+    assert not rows.done(done.folder)
 
 
 def test_the_nearest_neighbor_of_a_training_picture_is_itself(data, cpu, tmp_path: Path, make_plan) -> None:
