@@ -18,9 +18,9 @@ case ${PERCEPTUAL:-vgg} in
   none) perceptual=(perceptual=none) ;;
   *) perceptual=(perceptual=squeeze "perceptual.weights=$PERCEPTUAL")
      if [[ ${TRUNK:-} != none ]]; then
-       perceptual+=(network@model.generator=backboneunet "model.generator.weights=$PERCEPTUAL")
+       perceptual+=(trunk=squeezenet trunk.train=all "trunk.weights=$PERCEPTUAL")
      fi
-     embedder=(network@model.embedder=embedding model.embedder.name=squeezenet1_1 "model.embedder.weights=$PERCEPTUAL")
+     embedder=(trunk@model.embedder.trunk=squeezenet "model.embedder.trunk.weights=$PERCEPTUAL")
      common+=(metrics.lpips.net=squeeze "metrics.lpips.weights=$PERCEPTUAL")
      common+=("metrics.lpips.label=${LABEL:-own weights}") ;;
 esac

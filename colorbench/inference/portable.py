@@ -108,6 +108,8 @@ def load(path: Path) -> tuple[Family, Portable]:
 def pack(run: Run, checkpoint: str | None = None) -> tuple[Family, Portable]:
     """A run's model, without what only training needs of files (perceptual networks)."""
     family = run.family(torch.device("cpu"), checkpoint)
+    if getattr(family, "perceptual", None) is not None:
+        family.perceptual = None  # type: ignore[assignment]
     for module in family.modules():
         if isinstance(module, Trunk):
             module.keep_numbers()

@@ -1,6 +1,7 @@
 """Perceptual distances: how different two pictures look to a network that was trained to recognize things.
 
     lpips         sum over layers l of  mean_hw  w_l . (f_l(x) / |f_l(x)| - f_l(y) / |f_l(y)|)^2   Zhang et al. 2018
+    trunk_features  the same with w = 1, on any trunk (perceptual=trunk: EfficientNet-Lite0, which needs no download)
     vgg_feature   mean |f(x) - f(y)|^2 at VGG-16's relu3_3                                        Johnson et al. 2016
 
 f are the activations of a frozen trunk, w_l the published linear heads (they ship in the ``lpips`` package). Both
@@ -24,6 +25,7 @@ from colorbench.ranges import Text
 from colorbench.registry import register
 from colorbench.trunks.classifiers import Name, classifier, standardize
 from colorbench.trunks.frozen import Frozen
+from colorbench.trunks.trunk import Trunk
 
 TRUNKS: dict[str, tuple[Name, tuple[int, ...]]] = {
     "vgg": ("vgg16", (4, 9, 16, 23, 30)),
@@ -57,6 +59,25 @@ class LPIPS(Distance):
             difference = (_unit(x.float()) - _unit(y.float())).square()
             total = total + (difference * getattr(self, f"head{i}")).sum(dim=1).mean(dim=(1, 2))
         return total
+
+
+@register("distance", "trunk_features")
+class TrunkFeatures(Distance):
+    """As LPIPS without its linear heads, on any trunk: sum over its maps of mean_hw |f(x)/|f(x)| - f(y)/|f(y)||^2."""
+
+    def __init__(self, *, trunk: Trunk) -> None:
+        super().__init__()
+        if not trunk.frozen:
+            raise UserError("perceptual.trunk.train: a trunk that judges must not learn from its verdict; write none")
+        self.trunk = trunk
+
+    def forward(self, L: Luma, ab_hat: Chroma, ab: Chroma) -> PerImage:
+        """[b]."""
+        with torch.no_grad():
+            true = self.trunk.see(color.decode(L, ab))
+        found = self.trunk.see(color.decode(L, ab_hat))
+        terms = [(_unit(found[s].float()) - _unit(true[s].float())).square().sum(1).mean((1, 2)) for s in true]
+        return torch.stack(terms).sum(dim=0)
 
 
 @register("distance", "vgg_feature")

@@ -5,17 +5,40 @@ made conditional by encoding the input). Its output can be no sharper than its b
 comparing it with a U-Net.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from colorbench.networks.blocks import Activation, ConvBlock, Norm, activation, crop, normalization, pad
+from colorbench.networks.ontrunk import OnTrunk
 from colorbench.ranges import Channels, Depth, LayersOrNone
 from colorbench.registry import register
+from colorbench.trunks.trunk import Trunk
 
 
 @register("network", "autoencoder")
+def autoencoder(
+    *, inputs: Channels, outputs: Channels, width: Channels, max_width: Channels, levels: Depth, blocks: LayersOrNone,
+    norm: Norm, activation: Activation, trunk: Trunk | None = None,
+) -> nn.Module:  # fmt: skip
+    """An encoder-decoder, or its decoder on a trunk's coarsest map."""
+    kind: dict[str, Any] = {"norm": norm, "act": activation}
+    if trunk is not None:
+
+        def middle(channels: int) -> nn.Module:
+            return nn.Sequential(*(ConvBlock(channels, channels, **kind) for _ in range(blocks)))
+
+        return OnTrunk(
+            trunk, outputs=outputs, hints=inputs - 1, stage=partial(Lone, **kind), middle=middle, skips=False, **kind
+        )
+    return Autoencoder(
+        inputs=inputs, outputs=outputs, width=width, max_width=max_width, levels=levels, blocks=blocks, norm=norm,
+        activation=activation,
+    )  # fmt: skip
+
+
 class Autoencoder(nn.Module):
     """[b inputs h w] -> [b outputs h w] in (-1, 1), any h and w.
 
@@ -48,3 +71,15 @@ class Rise(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, *, norm: str, act: str) -> None:
         super().__init__(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), normalization(norm, outputs), activation(act))
+
+
+class Lone(nn.Module):
+    """:class:`Rise` as a stage on a trunk that takes no skip."""
+
+    def __init__(self, below: int, skip: int, outputs: int, *, norm: str, act: str) -> None:
+        super().__init__()
+        self.rise = Rise(below, outputs, norm=norm, act=act)
+
+    def forward(self, h: Tensor, skip: Tensor) -> Tensor:
+        """[b below h w] -> [b outputs 2h 2w]."""
+        return self.rise(h)

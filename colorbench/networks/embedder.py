@@ -4,7 +4,7 @@
                 (Dalal & Triggs 2005, in small): needs no training and no weights
     embedding   a frozen trunk's last map, averaged over 2 x 2 quarters, each of unit length
 
-The trunk's weights travel in the checkpoint, so that a trained model needs no other file.
+A checkpoint names the trunk by its hash; a portable model holds it.
 """
 
 import math
@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorbench.ranges import Several, Side, Text
+from colorbench.errors import UserError
+from colorbench.ranges import Several, Side
 from colorbench.registry import register
-from colorbench.trunks.classifiers import Name, gray_classifier, standardize_gray
-from colorbench.trunks.frozen import Frozen
+from colorbench.trunks.trunk import Trunk
 
 
 @register("network", "thumbnail")
@@ -41,20 +41,20 @@ class Thumbnail(nn.Module):
 
 @register("network", "embedding")
 class Embedding(nn.Module):
-    """[b 1 h w] in [-1, 1] -> [b 4 channels], from torchvision's network ``name``; weights: none, imagenet, a path."""
+    """[b 1 h w] in [-1, 1] -> [b 4 channels], of a frozen trunk."""
 
-    def __init__(self, *, name: Name, weights: Text) -> None:
+    def __init__(self, *, trunk: Trunk) -> None:
         super().__init__()
-        trunk = gray_classifier(name, weights)
-        body = nn.Sequential(*list(trunk.children())[:-2]) if name.startswith("resnet") else trunk.features
-        self.body = Frozen(body, saved=True)  # type: ignore[arg-type]
+        if not trunk.frozen:
+            raise UserError("embedder.trunk.train: what embeds a bank must stay as it was; write none")
+        self.trunk = trunk
 
     def forward(self, L: Tensor) -> Tensor:
         """One pass; small pictures are enlarged to 64 px, below which trunks see nothing."""
         side = min(L.shape[-2:])
         if side < 64:
             L = F.interpolate(L, scale_factor=64 / side, mode="bilinear")
-        maps = self.body(standardize_gray(L))
+        maps = self.trunk(L)[self.trunk.stride]
         return F.normalize(F.adaptive_avg_pool2d(maps, 2).flatten(2), dim=1).flatten(1)
 
 

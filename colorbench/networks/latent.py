@@ -18,8 +18,11 @@ from torch import Tensor, nn
 
 from colorbench.networks.autoencoder import Rise
 from colorbench.networks.blocks import Activation, ConvBlock, Norm, crop, pad
+from colorbench.networks.guided import enlarge
+from colorbench.networks.ontrunk import Narrow
 from colorbench.ranges import Channels, Depth
 from colorbench.registry import register
+from colorbench.trunks.trunk import Trunk
 
 GRID = 4
 Moments = tuple[Tensor, Tensor]
@@ -33,7 +36,7 @@ class Latent(nn.Module):
 
     def __init__(
         self, *, latent: Channels, width: Channels, max_width: Channels, levels: Depth, skips: bool,
-        posterior_width: Channels, norm: Norm, activation: Activation,
+        posterior_width: Channels, norm: Norm, activation: Activation, trunk: Trunk | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.latent, self.stride, self.skips = latent, 2**levels, skips
@@ -44,7 +47,11 @@ class Latent(nn.Module):
         self.moments = nn.Linear(slim[-1] * GRID**2, 2 * latent)
         nn.init.normal_(self.moments.weight, 0.0, 0.01)
         nn.init.zeros_(self.moments.bias)
-        self.encoder = _encoder(1, widths, **kind)
+        self.encoder: nn.Module = _encoder(1, widths, **kind) if trunk is None else Narrow(trunk, finer=skips)
+        self.scale, rises = 1, [*widths[-2::-1], width]
+        if trunk is not None:
+            widths, self.scale = list(self.encoder.widths), trunk.chroma_scale  # type: ignore[arg-type]
+            rises = widths[-2::-1]
         self.prior = nn.Linear(widths[-1] * GRID**2, 2 * latent)
         nn.init.zeros_(self.prior.weight)
         nn.init.zeros_(self.prior.bias)
@@ -52,9 +59,8 @@ class Latent(nn.Module):
         self.join = ConvBlock(2 * widths[-1], widths[-1], **kind)
         self.rises, self.refine, self.tints = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         below = widths[-1]
-        for i in reversed(range(levels)):
-            wide = widths[i - 1] if i else width
-            skip = wide if skips and i else 0
+        for i, wide in enumerate(rises):
+            skip = wide if skips and i < len(widths) - 1 else 0
             self.rises.append(Rise(below, wide, **kind))
             self.refine.append(ConvBlock(wide + skip, wide, **kind))
             self.tints.append(nn.Conv2d(widths[-1], wide, 1))
@@ -80,7 +86,8 @@ class Latent(nn.Module):
 
     def _given(self, L: Tensor) -> tuple[list[Tensor], Moments]:
         """The maps of L's encoder, and p(z | L); its bounds keep 1 / sigma_0^2 in the divergence below e^6."""
-        maps = _maps(self.encoder, pad(L, self.stride))
+        own = isinstance(self.encoder, nn.ModuleList)
+        maps = _maps(self.encoder, pad(L, self.stride)) if own else self.encoder(L)  # type: ignore[arg-type]
         return maps, _moments(self.prior, maps[-1], -6.0, 2.0)
 
     def _decode(self, L: Tensor, maps: list[Tensor], z: Tensor) -> Tensor:
@@ -91,7 +98,11 @@ class Latent(nn.Module):
             h = rise(h)
             h = h + _stretch(tint(grid), h).to(h.dtype)
             h = refine(torch.cat([h, skips.pop()], dim=1) if self.skips and skips else h)
-        return crop(torch.tanh(self.head(h).float()), like=L)
+        small = torch.tanh(self.head(h).float())
+        if self.scale == 1:
+            return crop(small, like=L)
+        height, width = (-(-side // self.scale) for side in L.shape[-2:])
+        return enlarge(small[..., :height, :width], L, self.scale).clamp(-1.0, 1.0)
 
 
 def _encoder(inputs: int, widths: list[int], **kind: Any) -> nn.ModuleList:

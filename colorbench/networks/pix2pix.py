@@ -8,16 +8,53 @@ the same picture on any device and in any batch. The paper's eight halvings take
 number at another size: 6 for 64 px, 7 for 128 px. Other sizes are padded to a multiple of 2^levels.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorbench.networks.blocks import crop, gaussian_init, pad
+from colorbench.networks.ontrunk import Decoder, Head
+from colorbench.networks.resunet import RiseJoin
 from colorbench.ranges import Channels, Depth, LayersOrNone, Positive
 from colorbench.registry import register
+from colorbench.trunks.trunk import Trunk
 
 
 @register("network", "pix2pix")
+def pix2pix(
+    *, inputs: Channels, outputs: Channels, width: Channels, levels: Depth, dropouts: LayersOrNone, init_std: Positive,
+    trunk: Trunk | None = None,
+) -> nn.Module:  # fmt: skip
+    """The paper's generator, or its decoder on a trunk."""
+    if trunk is not None:
+        return Pix2PixOnTrunk(trunk, inputs=inputs, outputs=outputs, dropouts=dropouts)
+    return Pix2PixGenerator(
+        inputs=inputs, outputs=outputs, width=width, levels=levels, dropouts=dropouts, init_std=init_std
+    )
+
+
+class Pix2PixOnTrunk(nn.Module):
+    """As :class:`Pix2PixGenerator`, its decoder on a trunk's maps; the masks drop maps of its first stages."""
+
+    def __init__(self, trunk: Trunk, *, inputs: int, outputs: int, dropouts: int) -> None:
+        super().__init__()
+        self.body = Decoder(trunk, stage=partial(RiseJoin, norm="batch", act="relu"), hints=inputs - 1)
+        self.head = Head(trunk, outputs, norm="batch", act="relu")
+        self.dropouts = min(dropouts, len(self.body.stages))
+
+    def shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
+        """Of the masks for a picture of this size: (channels, height, width) of each."""
+        stride = self.body.trunk.stride
+        h, w = (-(-side // stride) * stride for side in (height, width))
+        scales = zip(self.body.widths[1:], self.body.scales[1:], strict=True)
+        return [(channels, h // scale, w // scale) for channels, scale in scales][: self.dropouts]
+
+    def forward(self, x: Tensor, masks: list[Tensor]) -> Tensor:
+        return self.head(self.body.decode(self.body.maps(x[:, :1]), x[:, 1:], masks), x[:, :1])
+
+
 class Pix2PixGenerator(nn.Module):
     """(x [b inputs h w], masks) -> [b outputs h w] in (-1, 1). width: channels of the first level (64)."""
 

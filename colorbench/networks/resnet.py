@@ -5,17 +5,20 @@ a pooling), 16 times with ``half`` (without the pooling, so it still takes pretr
 (CIFAR's: 3x3, stride 1). A picture of 64 px keeps 2x2, 4x4 or 8x8 places of its layout.
 """
 
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from colorbench.errors import UserError
-from colorbench.networks.autoencoder import Rise
+from colorbench.networks.autoencoder import Lone, Rise
 from colorbench.networks.blocks import Activation, Norm, crop, pad
+from colorbench.networks.ontrunk import OnTrunk
 from colorbench.ranges import Channels, Text
 from colorbench.registry import register
 from colorbench.trunks.classifiers import Name, gray_classifier, standardize_gray
+from colorbench.trunks.trunk import Trunk
 
 Size = Literal[18, 34, 50]
 Stem = Literal["full", "half", "small"]
@@ -24,6 +27,19 @@ STRIDES: dict[Stem, list[int]] = {"full": [2, 4, 8, 16, 32], "half": [2, 2, 4, 8
 
 
 @register("network", "resnet")
+def resnet(
+    *, outputs: Channels, depth: Size, stem: Stem, width: Channels, norm: Norm, activation: Activation, weights: Text,
+    trunk: Trunk | None = None,
+) -> nn.Module:  # fmt: skip
+    """A ResNet and its decoder, or the decoder on a trunk's coarsest map."""
+    kind: dict[str, Any] = {"norm": norm, "act": activation}
+    if trunk is not None:
+        return OnTrunk(trunk, outputs=outputs, stage=partial(Lone, **kind), skips=False, **kind)
+    return ResNet(
+        outputs=outputs, depth=depth, stem=stem, width=width, norm=norm, activation=activation, weights=weights
+    )
+
+
 class ResNet(nn.Module):
     """[b 1 h w] in [-1, 1] -> [b outputs h w] in (-1, 1), any h and w.
 

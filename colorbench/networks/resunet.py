@@ -5,6 +5,7 @@ learned; the skips bring edges back. Besides L the input may hold hints: further
 so that the network starts as if there were none.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,12 +13,32 @@ from torch import Tensor, nn
 
 from colorbench.networks.autoencoder import Rise
 from colorbench.networks.blocks import Activation, ConvBlock, Norm, ResidualBlock, crop, pad
+from colorbench.networks.ontrunk import OnTrunk
 from colorbench.networks.resnet import ResNetEncoder, Size, Stem
 from colorbench.ranges import Channels, ChannelsOrNone, LayersOrNone, Text
 from colorbench.registry import register
+from colorbench.trunks.trunk import Trunk
 
 
 @register("network", "resunet")
+def resunet(
+    *, hints: ChannelsOrNone, outputs: Channels, depth: Size, stem: Stem, blocks: LayersOrNone, width: Channels,
+    norm: Norm, activation: Activation, weights: Text, trunk: Trunk | None = None,
+) -> nn.Module:  # fmt: skip
+    """A Res-U-Net, or its bottleneck and decoder on a trunk."""
+    kind: dict[str, Any] = {"norm": norm, "act": activation}
+    if trunk is not None:
+
+        def middle(channels: int) -> nn.Module:
+            return nn.Sequential(*(ResidualBlock(channels, **kind) for _ in range(blocks)))
+
+        return OnTrunk(trunk, outputs=outputs, hints=hints, stage=partial(RiseJoin, **kind), middle=middle, **kind)
+    return ResUNet(
+        hints=hints, outputs=outputs, depth=depth, stem=stem, blocks=blocks, width=width, norm=norm,
+        activation=activation, weights=weights,
+    )  # fmt: skip
+
+
 class ResUNet(nn.Module):
     """[b 1 + hints h w] -> [b outputs h w] in (-1, 1), any h and w.
 
@@ -62,3 +83,16 @@ class ResUNet(nn.Module):
             h = refine(torch.cat([rise(h), maps[i]], dim=1))
         h = torch.cat([self.last(h), padded[:, :1].to(h.dtype)], dim=1)
         return crop(torch.tanh(self.head(h).float()), like=x)
+
+
+class RiseJoin(nn.Module):
+    """A stage of the decoder on a trunk: a rise, the skip, a convolution."""
+
+    def __init__(self, below: int, skip: int, outputs: int, *, norm: str, act: str) -> None:
+        super().__init__()
+        self.rise = Rise(below, outputs, norm=norm, act=act)
+        self.refine = ConvBlock(outputs + skip, outputs, norm=norm, act=act)
+
+    def forward(self, h: Tensor, skip: Tensor) -> Tensor:
+        """([b below h w], [b skip 2h 2w]) -> [b outputs 2h 2w]."""
+        return self.refine(torch.cat([self.rise(h), skip], dim=1))

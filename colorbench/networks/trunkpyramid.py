@@ -42,7 +42,6 @@ class TrunkPyramid(nn.Module):
             below = wide[s]
 
     def forward(self, L: Tensor) -> list[Tensor]:
-        """One pass."""
         L = pad(L, self.stride)
         maps = dict(self.trunk(L))
         coarsest = max(maps)

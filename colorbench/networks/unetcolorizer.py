@@ -10,11 +10,34 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorbench.networks.blocks import ConvBlock, crop, pad
+from colorbench.networks.ontrunk import OnTrunk
 from colorbench.ranges import Channels, Depth
 from colorbench.registry import register
+from colorbench.trunks.trunk import Trunk
 
 
 @register("network", "unetcolorizer")
+def unetcolorizer(
+    *, inputs: Channels, outputs: Channels, base: Channels, poolings: Depth, trunk: Trunk | None = None
+) -> nn.Module:
+    """The textbook U-Net, or its decoder on a trunk."""
+    if trunk is not None:
+        return OnTrunk(trunk, outputs=outputs, hints=inputs - 1, stage=Doubled, norm="batch", act="relu")
+    return UNetColorizer(inputs=inputs, outputs=outputs, base=base, poolings=poolings)
+
+
+class Doubled(nn.Module):
+    """A stage of the decoder on a trunk: a transposed convolution, the skip, two convolutions."""
+
+    def __init__(self, below: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.rise, self.body = nn.ConvTranspose2d(below, outputs, 2, 2), _double(outputs + skip, outputs)
+
+    def forward(self, h: Tensor, skip: Tensor) -> Tensor:
+        """([b below h w], [b skip 2h 2w]) -> [b outputs 2h 2w]."""
+        return self.body(torch.cat([self.rise(h), skip], dim=1))
+
+
 class UNetColorizer(nn.Module):
     """[b inputs h w] -> [b outputs h w] in (-1, 1), any h and w. outputs: 2 for ab, 3 for a picture 2 rgb - 1."""
 

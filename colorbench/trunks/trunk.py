@@ -27,6 +27,7 @@ from colorbench.trunks.frozen import Frozen
 from colorbench.trunks.weights import Follows, digest, follows
 
 Train = Literal["none", "slow", "all"]
+Enlarge = Literal["guided", "learned"]
 Maps = Mapping[int, Tensor]
 """Stride -> map [b c h/stride w/stride]; the picture is extended to a multiple of the largest stride."""
 
@@ -39,7 +40,8 @@ class Trunk(nn.Module):
 
     strides: ascending, each twice the one before. mean, std: of gamma-encoded R, G, B in [0, 1]. known: are the body's
     numbers fixed by a name (a wheel, a hub, a file)? chroma_scale: what stands on the trunk predicts chroma this many
-    times smaller. width: its channels there, doubled at each halving below. keep: may its maps be kept on disk?
+    times smaller. width: its channels there, doubled at each halving below. enlarge: how
+    small chroma is enlarged. keep: may its maps be kept on disk?
     """
 
     fingerprint: Tensor
@@ -48,13 +50,13 @@ class Trunk(nn.Module):
 
     def __init__(
         self, body: nn.Module, *, strides: Mapping[int, int], mean: Sequence[float], std: Sequence[float],
-        train: Train, known: bool, chroma_scale: int, width: int, keep: bool,
+        train: Train, known: bool, chroma_scale: int, width: int, enlarge: Enlarge, keep: bool,
     ) -> None:  # fmt: skip
         super().__init__()
         if chroma_scale < 1 or chroma_scale & (chroma_scale - 1) or chroma_scale > max(strides):
             raise UserError(f"trunk.chroma_scale: expected a power of 2 from 1 to {max(strides)}, got {chroma_scale}")
         self.strides, self.learns = dict(strides), train
-        self.chroma_scale, self.width = chroma_scale, width
+        self.chroma_scale, self.width, self.enlarge = chroma_scale, width, enlarge
         self.keeps = keep and known and train == "none" and follows() != Follows.EVERYTHING
         self.kept: Callable[[Trunk, Luma], Maps] | None = None
         self.pace = SLOW if train == "slow" else 1.0

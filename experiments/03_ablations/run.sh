@@ -13,10 +13,11 @@ output=$1
 shift
 python=${PYTHON:-python}
 common=(data.size=32 budget.images=3000 batch_size=16 optim.lr=1e-3 model.discriminator.width=32 "output=$output")
-weights=imagenet
+weights=imagenet start=model.generator.weights fixed=()
 if [[ -n ${PERCEPTUAL:-} ]]; then
   weights=$PERCEPTUAL
-  common+=(perceptual=squeeze "perceptual.weights=$weights" network@model.generator=backboneunet)
+  common+=(perceptual=squeeze "perceptual.weights=$weights" trunk=squeezenet trunk.train=all)
+  start=trunk.weights fixed=(model.generator.weights=none)
   common+=(metrics.lpips.net=squeeze "metrics.lpips.weights=$weights" "metrics.lpips.label=${LABEL:-own weights}")
 fi
 mkdir -p "$output"
@@ -26,7 +27,7 @@ for seed in ${seeds//,/ }; do
   for ablation in perceptual adversarial hinge hint distance warmup pretrained; do
     generator=$weights
     [[ $ablation == pretrained ]] && generator=$weights,none
-    $python -m colorbench -m "experiment=ablation_$ablation" "${common[@]}" "model.generator.weights=$generator" \
+    $python -m colorbench -m "experiment=ablation_$ablation" "${common[@]}" "${fixed[@]}" "$start=$generator" \
       "seed=$seed" "$@" >"$output/$ablation-$seed.log" 2>&1 || { echo "$ablation: see $output/$ablation-$seed.log"; failed=1; }
   done
 done

@@ -1,7 +1,5 @@
 """Networks: any size, their start, and what the text says of them."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -11,7 +9,6 @@ from colorbench.networks.blocks import crop, pad
 from colorbench.networks.denoiser import Attention
 from colorbench.networks.guided import enlarge, shrink
 
-WEIGHTS = Path(__file__).parents[3] / "shared/weights/squeezenet1_1_deepscale_features_tvnorm.safetensors"
 UNET = {
     "network": "unet", "trunk": None, "inputs": 1, "outputs": 2, "width": 16, "max_width": 32, "levels": 3, "stem": 2,
     "blocks": 1, "norm": "batch", "activation": "relu",
@@ -130,35 +127,6 @@ def test_the_denoiser_uses_condition_and_time_and_every_place_sees_every_other()
     (slope,) = torch.autograd.grad(y[0, 0, 0, 0], x)
     assert slope[0, :, 15, 15].abs().sum() > 0  # the far corner: attention, or it would not reach
     torch.testing.assert_close(y, network.denoise(x, t, network.encode(L)))
-
-
-BACKBONE = {
-    "network": "backboneunet", "outputs": 2, "name": "squeezenet1_1", "width": 8, "norm": "batch",
-    "activation": "relu", "weights": "none",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["squeezenet1_1", "vgg16"])
-def test_a_trunk_becomes_a_unet_of_any_size_and_all_of_it_learns(name):
-    network = registry.build("network", {**BACKBONE, "name": name})
-    out = network(torch.rand(2, 1, 37, 50) * 2 - 1)
-    assert out.shape == (2, 2, 37, 50)
-    (out - 0.3).square().mean().backward()
-    assert all(p.grad is not None for p in network.parameters())
-
-
-def test_a_trunk_that_cannot_be_a_unet_is_one_clear_line():
-    with pytest.raises(UserError, match="name: expected one of squeezenet1_1, vgg16, got 'alexnet'"):
-        registry.build("network", {**BACKBONE, "name": "alexnet"})
-
-
-@pytest.mark.skipif(not WEIGHTS.exists(), reason="the SqueezeNet file is not here")
-def test_pretrained_weights_reach_the_unet():
-    from safetensors.torch import load_file
-
-    network = registry.build("network", {**BACKBONE, "weights": str(WEIGHTS)})
-    stored = load_file(WEIGHTS)["features.3.squeeze.weight"]
-    assert any(torch.equal(p, stored) for p in network.parameters())
 
 
 def test_back_projection_gives_the_small_map_its_own_values_back():

@@ -1,7 +1,5 @@
 """The bank never shows a picture its own colors while training, holds the training split only, and travels."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -9,8 +7,6 @@ from colorbench import registry
 from colorbench.batch import Batch
 from colorbench.errors import UserError
 from colorbench.retrieval.bank import Bank
-
-WEIGHTS = Path(__file__).parents[3] / "shared/weights/squeezenet1_1_deepscale_features_tvnorm.safetensors"
 
 
 def split(count=24, start=0, seed=0):
@@ -95,16 +91,18 @@ def test_it_travels_in_a_checkpoint_of_any_size():
     assert torch.equal(other.recall(train.L), memory.recall(train.L))
 
 
-@pytest.mark.skipif(not WEIGHTS.exists(), reason="the SqueezeNet file is not here")
-def test_a_trained_trunk_embeds_and_travels_so_that_no_other_file_is_needed():
+def test_a_trained_trunk_embeds_and_is_named_in_the_checkpoint():
+    from colorbench.runs import config
     from colorbench.trunks.weights import checkpoint_follows
 
     train = split()
-    squeeze = {"network": "embedding", "name": "squeezenet1_1", "weights": str(WEIGHTS)}
-    memory = bank(embedder=squeeze)
+    tree = {"network": "embedding", "trunk": config.compose(["data=photos", "trunk=lite0", "model=unet"])["trunk"]}
+    memory = bank(embedder=tree)
     memory.fill([train])
+    assert "embedder.trunk.fingerprint" in memory.state_dict()
+    assert not any("trunk.body" in key for key in memory.state_dict())
     with checkpoint_follows():
-        other = bank(embedder={**squeeze, "weights": "/not/there.safetensors"})
+        other = bank(embedder=tree)
     other.load_state_dict(memory.state_dict(), strict=True)
     assert torch.equal(other.recall(train.L), memory.recall(train.L))
     assert not list(memory.parameters())
