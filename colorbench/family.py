@@ -80,6 +80,10 @@ class Family(nn.Module, ABC):
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         """One sample for each image, in [-1, 1], at any height and width."""
 
+    def likelihood(self, batch: Batch, noise: Noise) -> Mapping[str, PerImage]:
+        """Column -> bits of the true colors, exact, lower is better; nothing for a family that cannot say."""
+        return {}
+
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Optional single pass over the training split before step one (statistics, a bank); kept in buffers."""
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from colorbench import atomic, color
-from colorbench.arrays import Bytes, Chroma
+from colorbench.arrays import Bytes, Chroma, PerImage
 from colorbench.batch import Batch
 from colorbench.engine.precision import autocast
 from colorbench.evaluation import rows
@@ -29,6 +29,8 @@ from colorbench.noise import Noise
 
 Colorizer = Callable[["Batch", "Noise"], "Chroma"]
 """How a batch is colored. A family sees L only; the truth row sees everything."""
+Likelihood = Callable[[Batch, Noise], Mapping[str, PerImage]]
+"""Bits of the true colors, by column (see ``Family.likelihood``)."""
 
 
 def evaluate_family(
@@ -65,7 +67,7 @@ def evaluate_family(
     try:
         return evaluate_colorizer(
             lambda batch, noise: family.colorize(batch.L, noise), plan, folder=folder, record=facts, device=device,
-            draws=draws, batch_size=batch_size, precision=precision,
+            draws=draws, batch_size=batch_size, precision=precision, likelihood=family.likelihood,
         )  # fmt: skip
     finally:
         family.train(was_training)
@@ -81,6 +83,7 @@ def evaluate_colorizer(
     draws: int = 1,
     batch_size: int = 64,
     precision: str = "fp32",
+    likelihood: Likelihood = lambda batch, noise: {},
 ) -> Evaluation:
     """Judge anything that colors a batch. Raises ValueError when an answer has another shape or is not finite."""
     seconds = 0.0
@@ -102,7 +105,9 @@ def evaluate_colorizer(
                     )
                 raws.append((batch.L, ab_hat))
                 pictures.append(color.to_bytes(color.decode(batch.L, ab_hat)))
-            judge.add(true, pictures, raws)
+            with autocast(precision, device):
+                bits = likelihood(batch, Noise.of(plan.protocol.seed, batch.ids))
+            judge.add(true, pictures, raws, bits)
     speed = plan.protocol.images * draws / max(seconds, 1e-9)
     facts = {"kind": "model", "stochastic": draws > 1, "evaluations": 1, **record}
     facts |= {"draws": draws, "images_per_second": round(speed, 2), "device": str(device), "precision": precision}
@@ -120,13 +125,15 @@ class Judge:
         self.hues: dict[str, Any] = {"hat": 0.0, "true": 0.0}
         self.sets = [metric.fresh() for metric in plan.suite.set_metrics if not metric.unavailable(plan.protocol.size)]
 
-    def add(self, true: Bytes, pictures: list[Bytes], raws: list[Any]) -> None:
-        """One batch: the truth, and its K colorings."""
+    def add(
+        self, true: Bytes, pictures: list[Bytes], raws: list[Any], bits: Mapping[str, PerImage] | None = None
+    ) -> None:
+        """One batch: the truth, its K colorings, and what bits the model gives the truth."""
         pairs = [Pair(hat, true, raw) for hat, raw in zip(pictures, raws, strict=True)]
         scored = [self.plan.suite.score(pair) for pair in pairs]
         for name in scored[0]:
             self.scores.setdefault(name, []).append(torch.stack([s[name] for s in scored], dim=1).cpu())
-        for name, values in score_draws(pictures, true).items():
+        for name, values in {**score_draws(pictures, true), **(bits or {})}.items():
             self.over_draws.setdefault(name, []).append(values.double().cpu())
         for accumulator in self.sets:
             accumulator.add(pairs[0])

@@ -100,7 +100,7 @@ class MaskedBins(Family):
         logs = {"likelihood": loss, "bits_per_cell": loss / math.log(2.0)}
         yield Objective(weigh({"likelihood": loss}, weights), "network", logs)
 
-    def likelihood(self, batch: Batch) -> Mapping[str, PerImage]:
+    def likelihood(self, batch: Batch, noise: Noise) -> Mapping[str, PerImage]:
         """In raster order: exact, of the bins of the small map."""
         if self.order != "raster":
             return {}

@@ -68,6 +68,8 @@ _DRAWS = {
     "diversity": Column("diversity", "neither", 2, "dE", "mean distance of two colorings of one picture"),
     "psnr_of_mean": Column("PSNR of mean", "higher", 2, "dB", "of the mean of the draws"),
     "ciede2000_of_mean": Column("CIEDE2000 of mean", "lower", 2, "dE", "of the mean of the draws"),
+    "bits_per_cell": Column("bits/cell", "lower", 3, "", "exact, of the true color bins of the small map"),
+    "bits_per_dim": Column("bits/dim", "lower", 3, "", "exact, of the true small map with a little noise, density"),
 }
 _TITLES = {
     "psnr": "PSNR", "ssim": "SSIM", "ssim_luma": "SSIM (L*)", "ms_ssim": "MS-SSIM", "ciede2000": "CIEDE2000",

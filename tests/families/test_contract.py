@@ -70,6 +70,19 @@ def test_a_sample_does_not_depend_on_its_batch(model, batch):
 
 
 @models
+def test_a_likelihood_is_finite_bits_of_each_picture_whatever_its_batch(model, batch):
+    family = prepared(model, batch).eval()
+    noise = Noise.of(3, batch.ids)
+    with torch.no_grad():
+        together = family.likelihood(batch, noise)
+        alone = [family.likelihood(b, n) for b, n in zip(batch.split(1), noise.split(1), strict=True)]
+    for name, bits in together.items():
+        assert bits.shape == (len(batch),)
+        assert bits.isfinite().all()
+        torch.testing.assert_close(bits, torch.cat([one[name] for one in alone]), atol=1e-3, rtol=1e-4)
+
+
+@models
 def test_draws_differ_exactly_if_the_family_is_stochastic(model, batch):
     family = prepared(model, batch).train()
     optimizers = adam(family)

@@ -67,9 +67,9 @@ def test_the_loss_of_raster_order_is_the_likelihood_in_nats():
     family, batch = alive("autoregressive"), pictures(2)
     with torch.no_grad():
         (objective,) = family.objectives(batch, Noise.of(0, batch.ids), family.weights)
-        bits = family.likelihood(batch)["bits_per_cell"]
+        bits = family.likelihood(batch, Noise.of(0, batch.ids))["bits_per_cell"]
     torch.testing.assert_close(objective.loss, bits * math.log(2.0))
-    assert alive("maskedbins").likelihood(batch) == {}
+    assert alive("maskedbins").likelihood(batch, Noise.of(0, batch.ids)) == {}
 
 
 def test_as_many_cells_are_hidden_as_the_cosine_says_and_never_none():
