@@ -18,8 +18,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-run: setup ## train on the embedded scenes, judge, place between gray and the scenes' own law; ARGS="budget.images=2000"
-	$(BIN)/colorbench $(ARGS)
+run: setup ## train on the embedded scenes, judge, place between learning nothing and the law; ARGS="budget.images=2000"
+	$(BIN)/colorbench model=energy $(ARGS)
 	$(BIN)/colorbench law $$(ls -td outputs/*/*-*/config.yaml | head -1 | xargs dirname)
 
 test: setup ## the default test suite

@@ -70,10 +70,12 @@ def test_weights_of_another_shape_or_name_are_refused(models, tmp_path):
 
 
 def test_sizes_are_checked_before_anything_is_allocated(models, tmp_path):
-    huge = {**REGRESSION, "network": {**REGRESSION["network"], "width": 900_000, "max_width": 900_000}}
-    _refused(_changed(models, tmp_path, model=huge), "another model")  # terabytes, had they been allocated
-    deep = {**REGRESSION, "network": {**REGRESSION["network"], "levels": 60_000}}
-    _refused(_changed(models, tmp_path, model=deep), "layers")
+    huge = {**REGRESSION, "network": {**REGRESSION["network"], "width": 4096, "max_width": 4096, "levels": 12}}
+    _refused(_changed(models, tmp_path, model=huge), "another model")  # tens of gigabytes, had they been allocated
+    wide = {**REGRESSION, "network": {**REGRESSION["network"], "width": 900_000, "max_width": 900_000}}
+    _refused(_changed(models, tmp_path, model=wide), "from 1 to 4096")
+    deep = {**REGRESSION, "network": {**REGRESSION["network"], "levels": 12, "blocks": 100, "width": 1, "max_width": 1}}
+    _refused(_changed(models, tmp_path, model=deep), "layers|another model")
     _refused(_changed(models, tmp_path, model={**REGRESSION, "weights": {"distance": 10**30}}), "out of bounds")
     _refused(_changed(models, tmp_path, size=10**9), "damaged")
     folder = _changed(models, tmp_path)
