@@ -121,7 +121,7 @@ def test_a_term_of_weight_zero_is_not_computed():
 
 
 def test_one_draw_is_refused_and_so_are_widths_that_do_not_fit_the_encoder():
-    with pytest.raises(UserError, match=r"model\.draws: .* at least 2 .* got 1"):
+    with pytest.raises(UserError, match=r"model\.draws: expected draws from 2 to 100, .* got 1"):
         small("energy", draws=1)
     network = {**_shrunk(_composed("energy", ())["model"])["network"], "widths": [16, 16, 16]}
     with pytest.raises(UserError, match=r"network\.widths: the encoder gives 2 maps"):

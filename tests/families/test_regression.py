@@ -1,13 +1,13 @@
 """Regression: the head of a picture, and the perceptual term."""
 
 import torch
-from families.conftest import SMALL, adam, pictures, small, step
+from families.conftest import _composed, _shrunk, adam, pictures, small, step
 
 from colorbench.noise import Noise
 
 
 def test_a_head_of_three_channels_answers_with_the_chroma_of_its_picture():
-    network = {"network": "unetcolorizer", "inputs": 1, "outputs": 3, **SMALL["unetcolorizer"]}
+    network = {**_shrunk(_composed("unetcolorizer", ())["model"])["network"], "outputs": 3}
     family, batch = small("unetcolorizer", head="rgb", network=network).train(), pictures(4)
     optimizers = adam(family)
     losses = [step(family, optimizers, batch, Noise.of(0, batch.ids))["network"] for _ in range(30)]
