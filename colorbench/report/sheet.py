@@ -276,7 +276,9 @@ def _plain(line: Line, name: str, protocol: Protocol) -> Cell:
 def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequence[str]) -> list[str]:
     present = list(dict.fromkeys(name for e in evaluations for name in e.per_image))
     present += [name for name, d in DERIVED.items() if all(source in present for source in d.sources)]
-    present += ["place"] if set(ENDS) <= {e.record["name"] for e in evaluations} else []
+    present += (
+        ["place"] if set(ENDS) <= {e.record["name"] for e in evaluations if e.record["kind"] == "trivial"} else []
+    )
     present += list(dict.fromkeys(n for e in evaluations for n in e.sets if _is_number(n)))
     known = present + [name for name in protocol.unavailable if name not in present]
     if list(metrics) == ["all"]:
