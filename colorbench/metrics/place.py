@@ -7,7 +7,7 @@ Both parts are proper scores of whole pictures, so no sampler stands above the l
 fields tells wrong colors; it hardly sees how pixels hang together (independent pixels, or patches of unlike draws, cost
 it some 3 % of the way from gray), which the variogram score does. What place cannot tell is subtle: rare colors that
 never come, frequencies somewhat off, objects that do not know of each other stand within 0.03 of the law. ``rare``, TV,
-TV joint and calibration (colorbench/metrics/law.py) have the power for those.
+TV joint and calibration (colorbench/data/scenes/reading.py) have the power for those.
 """
 
 from typing import Any
