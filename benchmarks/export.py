@@ -29,9 +29,18 @@ from colorbench.metrics.difference import delta_e_2000
 
 KINDS = (("onnx", False), ("onnx", True), ("onnx-int8", False), ("onnx-int8", True), ("torch-export", False))
 HEAD = (
-    "model", "format", "MB", "max diff", "mean diff", "CIEDE2000 to PyTorch, mean", "max", "to the truth: PyTorch",
-    "file", "ms PyTorch", "ms file",
-)  # fmt: skip
+    "model",
+    "format",
+    "MB",
+    "max diff",
+    "mean diff",
+    "CIEDE2000 to PyTorch, mean",
+    "max",
+    "to the truth: PyTorch",
+    "file",
+    "ms PyTorch",
+    "ms file",
+)
 
 
 def pictures(folder: str, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -66,12 +75,16 @@ def line(name: str, model: Colorizer, kind: str, rgb: bool, L: torch.Tensor, ab:
     some = L[len(L) // 2 :], ab[len(ab) // 2 :]
     qualities = [truth(subject, answer, *some) for answer in (subject.module, export.runner(file, subject.names))]
     cells = [
-        name, f"{kind}{', rgb' if rgb else ''}", f"{found['bytes'] / 2**20:.2f}", f"{found['max_difference']:.1e}",
+        name,
+        f"{kind}{', rgb' if rgb else ''}",
+        f"{found['bytes'] / 2**20:.2f}",
+        f"{found['max_difference']:.1e}",
         f"{found['mean_difference']:.1e}",
         *("" if found.get(key) is None else f"{found[key]:.2g}" for key in ("ciede2000_mean", "ciede2000_max")),
         *("" if value is None else f"{value:.3f}" for value in qualities),
-        f"{found['milliseconds_torch']:.1f}", f"{found['milliseconds']:.1f}",
-    ]  # fmt: skip
+        f"{found['milliseconds_torch']:.1f}",
+        f"{found['milliseconds']:.1f}",
+    ]
     return f"| {' | '.join(cells)} |"
 
 

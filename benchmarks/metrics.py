@@ -18,11 +18,16 @@ from colorbench.metrics.metric import Pair
 from colorbench.metrics.suite import Suite
 
 CONFIG = {
-    "psnr": {"metric": "psnr"}, "ssim": {"metric": "ssim"}, "ssim_luma": {"metric": "ssim_luma"},
-    "ciede2000": {"metric": "ciede2000"}, "delta_e_76": {"metric": "delta_e_76"}, "ab_l1": {"metric": "ab_l1"},
-    "colorfulness": {"metric": "colorfulness"}, "colorfulness_true": {"metric": "colorfulness", "of": "true"},
+    "psnr": {"metric": "psnr"},
+    "ssim": {"metric": "ssim"},
+    "ssim_luma": {"metric": "ssim_luma"},
+    "ciede2000": {"metric": "ciede2000"},
+    "delta_e_76": {"metric": "delta_e_76"},
+    "ab_l1": {"metric": "ab_l1"},
+    "colorfulness": {"metric": "colorfulness"},
+    "colorfulness_true": {"metric": "colorfulness", "of": "true"},
     "chroma_ratio": {"metric": "chroma_ratio"},
-}  # fmt: skip
+}
 COLUMNS = tuple(CONFIG)
 
 
@@ -53,15 +58,19 @@ def usual_loop(hats: np.ndarray, trues: np.ndarray, *, share: bool) -> dict[str,
             return kept if share else (rgb2lab(hat), rgb2lab(true))
 
         chroma_hat, chroma = (np.hypot(x[..., 1], x[..., 2]).mean() for x in labs())
-        rows.append((
-            peak_signal_noise_ratio(true, hat, data_range=255),
-            structural_similarity(true / 255.0, hat / 255.0, channel_axis=-1, **settings),
-            structural_similarity(*(x[..., 0] / 100 for x in labs()), **settings),
-            deltaE_ciede2000(*labs()).mean(),
-            deltaE_cie76(*labs()).mean(),
-            np.abs(np.subtract(*labs()))[..., 1:].mean(),
-            colorfulness(hat), colorfulness(true), chroma_hat / max(chroma, 1.0),
-        ))  # fmt: skip
+        rows.append(
+            (
+                peak_signal_noise_ratio(true, hat, data_range=255),
+                structural_similarity(true / 255.0, hat / 255.0, channel_axis=-1, **settings),
+                structural_similarity(*(x[..., 0] / 100 for x in labs()), **settings),
+                deltaE_ciede2000(*labs()).mean(),
+                deltaE_cie76(*labs()).mean(),
+                np.abs(np.subtract(*labs()))[..., 1:].mean(),
+                colorfulness(hat),
+                colorfulness(true),
+                chroma_hat / max(chroma, 1.0),
+            )
+        )
     return dict(zip(COLUMNS, np.array(rows).T, strict=True))
 
 

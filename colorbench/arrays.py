@@ -23,6 +23,17 @@ PerImage = Float[Tensor, " b"]
 Mask = Float[Tensor, "b 1 h w"]
 
 __all__ = [
-    "Bins", "Bytes", "Chroma", "Ids", "Lab", "Logits", "Luma", "Mask", "PerImage", "Picture", "Small", "Tensor",
+    "Bins",
+    "Bytes",
+    "Chroma",
+    "Ids",
+    "Lab",
+    "Logits",
+    "Luma",
+    "Mask",
+    "PerImage",
+    "Picture",
+    "Small",
+    "Tensor",
     "Time",
-]  # fmt: skip
+]

@@ -250,8 +250,13 @@ def _is_kind_of(gives: Any, hint: Any) -> bool:
 
 
 _PLAIN = {
-    int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null", Any: "anything"
-}  # fmt: skip
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+    Any: "anything",
+}
 
 
 def _words(hint: Any) -> str:

@@ -96,9 +96,13 @@ def test_what_killed_processes_left_is_removed_and_what_live_ones_write_is_not(t
     assert list(tmp_path.iterdir()) == [mine]
 
 
-@pytest.mark.parametrize(("number", "words"), [
-    (errno.ENOSPC, "the disk is full; free some space and go on"), (errno.EROFS, "Read-only file system"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "the disk is full; free some space and go on"),
+        (errno.EROFS, "Read-only file system"),
+    ],
+)
 def test_what_a_disk_says_is_one_line_and_other_errors_pass(number, words):
     with pytest.raises(UserError, match=words), atomic.told("here", "go on"):
         raise OSError(number, os.strerror(number))

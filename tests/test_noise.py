@@ -19,9 +19,11 @@ def test_noise_of_an_image_does_not_depend_on_its_batch_or_its_place_in_it():
 def test_seeds_images_visits_and_purposes_all_have_streams_of_their_own():
     base = Noise.of(0, ids(1)).normal("x", 64)
     others = [
-        Noise.of(1, ids(1)).normal("x", 64), Noise.of(0, ids(2)[1:]).normal("x", 64),
-        Noise.of(0, ids(1), 1).normal("x", 64), Noise.of(0, ids(1)).normal("y", 64),
-    ]  # fmt: skip
+        Noise.of(1, ids(1)).normal("x", 64),
+        Noise.of(0, ids(2)[1:]).normal("x", 64),
+        Noise.of(0, ids(1), 1).normal("x", 64),
+        Noise.of(0, ids(1)).normal("y", 64),
+    ]
     for other in others:
         assert abs(float(torch.corrcoef(torch.cat([base, other]))[0, 1])) < 0.5
         assert not torch.equal(base, other)

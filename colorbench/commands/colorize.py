@@ -58,8 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("path", nargs="+", help="files, folders, globs, or - for names on standard input")
     parser.add_argument("--model", required=True, help="run folder, portable model, or USER/NAME of the Hub")
     parser.add_argument("-o", "--output", default="colorized", help="folder (or, for one picture, file) to write")
-    parser.add_argument("--format", default="same", choices=("same", "png", "jpg", "webp", "tif"),
-                        help="same as the original (default); png, webp and tif lose nothing")  # fmt: skip
+    parser.add_argument(
+        "--format",
+        default="same",
+        choices=("same", "png", "jpg", "webp", "tif"),
+        help="same as the original (default); png, webp and tif lose nothing",
+    )
     parser.add_argument("--samples", type=int, default=1, help="colorings of each picture, and a contact sheet")
     parser.add_argument("--seed", type=int, default=0, help="of the colorings of a stochastic model")
     parser.add_argument("--strength", type=float, default=1.0, help="factor of the colors (1)")

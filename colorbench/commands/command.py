@@ -31,9 +31,11 @@ def parser(name: str, document: str | None) -> argparse.ArgumentParser:
     options, the others below. UserError for words that it does not understand."""
     head, *rest = (document or "").replace("``", "`").strip().split("\n\n")
     return _Parser(
-        prog=f"colorbench {name}", description=head, epilog="\n\n".join(rest),
+        prog=f"colorbench {name}",
+        description=head,
+        epilog="\n\n".join(rest),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:

@@ -31,11 +31,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         site = page(models, Path(folder), max_pixels=options.max_megapixels * 10**6)
         try:
             site.launch(
-                server_name=options.host, server_port=options.port, max_file_size=f"{options.max_megabytes}mb",
-                share=False, quiet=True, show_error=True, footer_links=[], run_history=False, ssr_mode=False, pwa=False,
-                mcp_server=False, enable_monitoring=False, prevent_thread_lock=True, css=LOOK,
+                server_name=options.host,
+                server_port=options.port,
+                max_file_size=f"{options.max_megabytes}mb",
+                share=False,
+                quiet=True,
+                show_error=True,
+                footer_links=[],
+                run_history=False,
+                ssr_mode=False,
+                pwa=False,
+                mcp_server=False,
+                enable_monitoring=False,
+                prevent_thread_lock=True,
+                css=LOOK,
                 theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-            )  # fmt: skip
+            )
         except OSError as error:
             raise UserError(f"--host {options.host} --port {options.port}: {error}; choose another --port") from error
         print(f"{', '.join(models)}: http://{options.host}:{options.port} (Ctrl-C ends)", flush=True)

@@ -32,8 +32,14 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--allow-gray", action="store_true", help="judge gray answers too (folder mode)")
     p.add_argument("--export", type=Path, metavar="DIR", help="write the run's test pictures (truth/, gray/) and stop")
     p.add_argument("--output", type=Path, help="where baselines and submissions go (default: beside the runs)")
-    p.add_argument("--set", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE",
-                   help="change metrics.* or protocol.* keys, or choose metrics=NAME, protocol=NAME")  # fmt: skip
+    p.add_argument(
+        "--set",
+        dest="overrides",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change metrics.* or protocol.* keys, or choose metrics=NAME, protocol=NAME",
+    )
     command.add_checkpoint(p)
     command.add_plugins(p)
     p.add_argument("--device", default="auto")
@@ -65,15 +71,28 @@ def _carry_out(args: argparse.Namespace) -> Iterator[Path | None]:
         folder = args.paths[0]
         beside = args.truth.resolve().parents[1] if (args.truth / "config.yaml").is_file() else Path("outputs")
         yield evaluate_folder(
-            folder, truth=args.truth, name=args.name or folder.name, output=args.output or beside, device=device,
-            overrides=overrides, size=args.size, batch_size=args.batch_size, allow_gray=args.allow_gray,
-        ).folder  # fmt: skip
+            folder,
+            truth=args.truth,
+            name=args.name or folder.name,
+            output=args.output or beside,
+            device=device,
+            overrides=overrides,
+            size=args.size,
+            batch_size=args.batch_size,
+            allow_gray=args.allow_gray,
+        ).folder
     elif len(runs) < len(args.paths):
         stranger = next(path for path in args.paths if path not in runs)
         raise UserError(f"{stranger}: not a run folder (no config.yaml); to judge a folder of pictures, give --truth")
     else:
         for path in runs:
             yield evaluate_run(
-                path, device=device, overrides=overrides, output=args.output, batch_size=args.batch_size,
-                precision=args.precision, checkpoint=args.checkpoint, force=args.force,
-            ).folder  # fmt: skip
+                path,
+                device=device,
+                overrides=overrides,
+                output=args.output,
+                batch_size=args.batch_size,
+                precision=args.precision,
+                checkpoint=args.checkpoint,
+                force=args.force,
+            ).folder

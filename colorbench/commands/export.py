@@ -48,8 +48,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError("--format onnx-int8: ranges are measured on pictures; give some: --pictures FOLDER")
     lightness = _lightness(options.pictures, model.size)
     result = export(model, options.format, file, lightness, options.rgb)
-    print(f"{file}: {result['bytes'] / 2**20:.2f} MB; " + ", ".join(
-        f"{key} {value:.3g}" for key, value in result.items() if isinstance(value, float)))  # fmt: skip
+    print(
+        f"{file}: {result['bytes'] / 2**20:.2f} MB; "
+        + ", ".join(f"{key} {value:.3g}" for key, value in result.items() if isinstance(value, float))
+    )
 
 
 def _lightness(folder: str | None, size: int, most: int = 64) -> "Tensor":

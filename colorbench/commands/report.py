@@ -16,8 +16,14 @@ from colorbench.errors import UserError
 
 def _parser() -> argparse.ArgumentParser:
     p = command.parser("report", __doc__)
-    p.add_argument("roots", nargs="*", type=Path, default=[Path("outputs")], metavar="FOLDER",
-                   help="runs, or folders that hold them (default: outputs)")  # fmt: skip
+    p.add_argument(
+        "roots",
+        nargs="*",
+        type=Path,
+        default=[Path("outputs")],
+        metavar="FOLDER",
+        help="runs, or folders that hold them (default: outputs)",
+    )
     p.add_argument("-o", "--out", type=Path, default=Path("report.html"), help="the page (default: report.html)")
     p.add_argument("--title", default="colorbench report")
     p.add_argument("--protocol", help="only this protocol (its id or the start of it; default: most models)")

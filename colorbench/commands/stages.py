@@ -18,8 +18,9 @@ from colorbench.commands import command
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = command.parser("stages", __doc__)
-    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="WORDS [-- WORDS]...",
-                        help="overrides, as of python -m colorbench")  # fmt: skip
+    parser.add_argument(
+        "words", nargs=argparse.REMAINDER, metavar="WORDS [-- WORDS]...", help="overrides, as of python -m colorbench"
+    )
     words = parser.parse_args(argv).words
     from colorbench.engine.engine import Interrupted
     from colorbench.training.stages import run, split

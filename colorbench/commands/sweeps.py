@@ -15,8 +15,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line; 1 when a run failed."""
     parser = command.parser("sweeps", __doc__)
     parser.add_argument("verb", choices=("status", "failed", "clean"))
-    parser.add_argument("root", nargs="?", type=Path, default=Path("outputs"), metavar="FOLDER",
-                        help="a run, or a folder that holds some (default: outputs)")  # fmt: skip
+    parser.add_argument(
+        "root",
+        nargs="?",
+        type=Path,
+        default=Path("outputs"),
+        metavar="FOLDER",
+        help="a run, or a folder that holds some (default: outputs)",
+    )
     args = parser.parse_args(argv)
     from colorbench.runs.ledger import cells, clean, failed, status
 

@@ -14,8 +14,14 @@ from colorbench.errors import UserError
 
 def _parser() -> argparse.ArgumentParser:
     p = command.parser("table", __doc__)
-    p.add_argument("roots", nargs="*", type=Path, default=[Path("outputs")], metavar="FOLDER",
-                   help="runs, or folders that hold them (default: outputs)")  # fmt: skip
+    p.add_argument(
+        "roots",
+        nargs="*",
+        type=Path,
+        default=[Path("outputs")],
+        metavar="FOLDER",
+        help="runs, or folders that hold them (default: outputs)",
+    )
     p.add_argument("--metrics", nargs="+", default=[], metavar="COLUMN", help="columns to show; 'all' for all")
     p.add_argument("--no-intervals", action="store_true", help="means only")
     p.add_argument("--no-costs", action="store_true", help="without costs: what a repetition gives again to the byte")

@@ -305,9 +305,16 @@ class _Build:
             reason = self._objection(answer, chroma, contrast, hashed)
             split = str(item.split)
             files.row(
-                item.name, answer.sha256, answer.width, answer.height, split, round(chroma, 3),
-                "dropped" if reason else "kept", reason, hashed,
-            )  # fmt: skip
+                item.name,
+                answer.sha256,
+                answer.width,
+                answer.height,
+                split,
+                round(chroma, 3),
+                "dropped" if reason else "kept",
+                reason,
+                hashed,
+            )
             if reason:
                 self.dropped[reason.split(":")[0]] += 1
             elif isinstance(answer, Rendered):
@@ -339,9 +346,14 @@ class _Build:
             ids = [stable_id(name.decode("utf-8", "surrogateescape")) for name in kept]
             np.array(ids, dtype=np.int64).tofile(self.building / f"{split}.ids")
         meta = {
-            "version": VERSION, "source": self.name, "describe": dict(self.source.describe()), 
-            "recipe": asdict(self.recipe), "listed": len(self.items), "kept": self.kept, "dropped": self.dropped,
-        }  # fmt: skip
+            "version": VERSION,
+            "source": self.name,
+            "describe": dict(self.source.describe()),
+            "recipe": asdict(self.recipe),
+            "listed": len(self.items),
+            "kept": self.kept,
+            "dropped": self.dropped,
+        }
         atomic.write_json(self.building / "cache.json", meta)
         atomic.publish(self.building, self.folder)
         (self.folder / "journal.json").unlink(missing_ok=True)

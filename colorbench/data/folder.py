@@ -33,9 +33,15 @@ class Folder(Source):
     """
 
     def __init__(
-        self, *, root: Text, splits: dict[str, Split], share: Held, first: dict[str, Count], stretch: bool,
+        self,
+        *,
+        root: Text,
+        splits: dict[str, Split],
+        share: Held,
+        first: dict[str, Count],
+        stretch: bool,
         max_pixels: Count,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.root = Path(root).expanduser()
         self.splits, self.share, self.first = splits, share, first
         self.stretch, self.max_pixels = stretch, max_pixels

@@ -26,9 +26,16 @@ class Hub(Source):
     """
 
     def __init__(
-        self, *, dataset: Text, config: Text | None, revision: Text | None, column: Text, splits: dict[str, Split],
-        stretch: bool, max_pixels: Count,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        dataset: Text,
+        config: Text | None,
+        revision: Text | None,
+        column: Text,
+        splits: dict[str, Split],
+        stretch: bool,
+        max_pixels: Count,
+    ) -> None:
         self.dataset, self.config, self.revision, self.column = dataset, config, revision, column
         self.splits, self.stretch, self.max_pixels = splits, stretch, max_pixels
 

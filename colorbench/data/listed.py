@@ -30,9 +30,15 @@ class Listed(Source):
     """
 
     def __init__(
-        self, *, file: Text, root: Text | None, column: Text, split_column: Text | None, stretch: bool,
+        self,
+        *,
+        file: Text,
+        root: Text | None,
+        column: Text,
+        split_column: Text | None,
+        stretch: bool,
         max_pixels: Count,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.file = Path(file).expanduser()
         self.root = Path(root).expanduser() if root else self.file.parent
         self.column, self.split_column = column, split_column

@@ -45,9 +45,17 @@ class Shards(Source):
     """
 
     def __init__(
-        self, *, shards: Text, held_out: Count, sample: Count, lanes: Several, shuffle: Count, spool: Text,
-        stretch: bool, max_pixels: Count,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        shards: Text,
+        held_out: Count,
+        sample: Count,
+        lanes: Several,
+        shuffle: Count,
+        spool: Text,
+        stretch: bool,
+        max_pixels: Count,
+    ) -> None:
         self.pattern, self.held_out, self.sample = shards, held_out, sample
         self.num_lanes, self.shuffle, self.spool = lanes, shuffle, Path(spool).expanduser()
         self.stretch, self.max_pixels = stretch, max_pixels

@@ -273,9 +273,14 @@ class Engine:
                 "lower optim.lr or set optim.clip (the last checkpoint is good, if there is one)"
             )
         state = {
-            "images": self.clock.images, "seconds": self.clock.seconds, "best": self.best, "stale": self.stale,
-            "ema_steps": self.ema.steps, "optimizers": self.optimizers.state_dict(), "scaler": self.scaler.state_dict(),
-        }  # fmt: skip
+            "images": self.clock.images,
+            "seconds": self.clock.seconds,
+            "best": self.best,
+            "stale": self.stale,
+            "ema_steps": self.ema.steps,
+            "optimizers": self.optimizers.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
         self.checkpoints.save(self.clock.images, weights, average, state, links, keep)
         self.saving = time.monotonic() - started
 

@@ -66,9 +66,16 @@ def evaluate_family(
     }
     try:
         return evaluate_colorizer(
-            lambda batch, noise: family.colorize(batch.L, noise), plan, folder=folder, record=facts, device=device,
-            draws=draws, batch_size=batch_size, precision=precision, likelihood=family.likelihood,
-        )  # fmt: skip
+            lambda batch, noise: family.colorize(batch.L, noise),
+            plan,
+            folder=folder,
+            record=facts,
+            device=device,
+            draws=draws,
+            batch_size=batch_size,
+            precision=precision,
+            likelihood=family.likelihood,
+        )
     finally:
         family.train(was_training)
 

@@ -32,12 +32,18 @@ BROKEN = ("pixels", "patchwork", "incoherent", "uniform", "collapsed", "miscalib
 SCALES = (2, 4, 8)
 """Of chroma, in use by models: what the law itself is worth through each bottleneck."""
 LABELS = {
-    "sample": "oracle sampler", "mean": "conditional mean", "median": "conditional median",
-    "mode": "most probable mode", "pixels": "pixel-independent", "patchwork": "patchwork of its draws",
+    "sample": "oracle sampler",
+    "mean": "conditional mean",
+    "median": "conditional median",
+    "mode": "most probable mode",
+    "pixels": "pixel-independent",
+    "patchwork": "patchwork of its draws",
     "incoherent": "objects independent",
     "uniform": "uniform over modes",
-    "collapsed": "collapsed", "miscalibrated": "miscalibrated", "rare_blind": "rare-blind",
-}  # fmt: skip
+    "collapsed": "collapsed",
+    "miscalibrated": "miscalibrated",
+    "rare_blind": "rare-blind",
+}
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,16 @@ def examine_oracle(
 
 
 def examine(
-    name: str, family: Family, rows: Evaluation, plan: Plan, world: World, *, device: torch.device,
-    precision: str = "fp32", batch_size: int = 64,
-) -> Examined:  # fmt: skip
+    name: str,
+    family: Family,
+    rows: Evaluation,
+    plan: Plan,
+    world: World,
+    *,
+    device: torch.device,
+    precision: str = "fp32",
+    batch_size: int = 64,
+) -> Examined:
     """Law scores of a family that was evaluated already; kept as law.json beside its rows."""
     file = rows.folder / "law.json" if rows.folder else None
     if file is not None and file.is_file():
@@ -102,9 +115,14 @@ def examine(
 
 
 def read_all(
-    colorize: Colorizer, plan: Plan, world: World, draws: int, device: torch.device, precision: str = "fp32",
+    colorize: Colorizer,
+    plan: Plan,
+    world: World,
+    draws: int,
+    device: torch.device,
+    precision: str = "fp32",
     batch_size: int = 64,
-) -> list[Reading]:  # fmt: skip
+) -> list[Reading]:
     """Color the protocol's pictures and read each scene's colors, after clipping and rounding to 8 bits."""
     readings: list[Reading] = []
     with torch.inference_mode():

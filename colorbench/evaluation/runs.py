@@ -57,9 +57,15 @@ def evaluate_run(
     family = run.family(device, checkpoint)
     keep(family, data.folder.parent)
     return evaluate_family(
-        family, plan, folder=folder, record=record, device=device, batch_size=batch_size,
-        precision=choose_precision(precision, device), force=force,
-    )  # fmt: skip
+        family,
+        plan,
+        folder=folder,
+        record=record,
+        device=device,
+        batch_size=batch_size,
+        precision=choose_precision(precision, device),
+        force=force,
+    )
 
 
 def evaluate_folder(

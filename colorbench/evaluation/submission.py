@@ -127,9 +127,16 @@ def read_picture(path: Path, size: int | None = None) -> np.ndarray:
 
 
 def judge_folder(
-    folder: Path, plan: Plan, *, name: str, output: Path, device: torch.device, size: int | None = None,
-    batch_size: int = 64, allow_gray: bool = False,
-) -> Evaluation:  # fmt: skip
+    folder: Path,
+    plan: Plan,
+    *,
+    name: str,
+    output: Path,
+    device: torch.device,
+    size: int | None = None,
+    batch_size: int = 64,
+    allow_gray: bool = False,
+) -> Evaluation:
     """Judge the pictures in ``folder`` against the plan's, matched by name without suffix.
 
     Raises UserError: pictures missing, unknown names, other sizes, gray answers to colored truths.
@@ -166,8 +173,15 @@ def judge_folder(
             f"{folder}: {len(gray)} of {len(wanted)} pictures are gray although the truth is not, such as {gray[0]!r}; "
             "did the program fail on them? --allow-gray judges them all the same"
         )
-    record: dict[str, Any] = {"name": name, "kind": "folder", "group": f"folder-{name}", "seed": None, "draws": 1,
-                              "stochastic": False, "gray_pictures": len(gray)}  # fmt: skip
+    record: dict[str, Any] = {
+        "name": name,
+        "kind": "folder",
+        "group": f"folder-{name}",
+        "seed": None,
+        "draws": 1,
+        "stochastic": False,
+        "gray_pictures": len(gray),
+    }
     return judge.close(record)
 
 

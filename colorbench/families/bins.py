@@ -36,9 +36,14 @@ class ColorBins(Family):
     rebalance: Tensor
 
     def __init__(
-        self, *, network: nn.Module, uniform: SomeShare, decode: Literal["mean", "sample"], temperature: Positive,
+        self,
+        *,
+        network: nn.Module,
+        uniform: SomeShare,
+        decode: Literal["mean", "sample"],
+        temperature: Positive,
         weights: Mapping[str, NotNegative],
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.palette = Palette()
         channels: Any = network.channels

@@ -38,14 +38,32 @@ class Consistency(Field):
     """See Field. mean, deviation: of ln n. base: q. stages: of the budget. smooth: c, for the error of one number."""
 
     def __init__(
-        self, *, network: nn.Module, schedule: Schedule, parameterization: Parameterization, sampler: Sampler,
-        chroma_scale: Factor, times: Several, drop: Memory, mean: Finite, deviation: Positive, base: Positive,
-        stages: Several, smooth: NotNegative, weights: Mapping[str, NotNegative],
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        network: nn.Module,
+        schedule: Schedule,
+        parameterization: Parameterization,
+        sampler: Sampler,
+        chroma_scale: Factor,
+        times: Several,
+        drop: Memory,
+        mean: Finite,
+        deviation: Positive,
+        base: Positive,
+        stages: Several,
+        smooth: NotNegative,
+        weights: Mapping[str, NotNegative],
+    ) -> None:
         super().__init__(
-            network=network, schedule=schedule, parameterization=parameterization, sampler=sampler, times=times,
-            chroma_scale=chroma_scale, drop=drop, weights=checked(weights, "consistency"),
-        )  # fmt: skip
+            network=network,
+            schedule=schedule,
+            parameterization=parameterization,
+            sampler=sampler,
+            times=times,
+            chroma_scale=chroma_scale,
+            drop=drop,
+            weights=checked(weights, "consistency"),
+        )
         if base <= 1.0:
             raise UserError(f"model.base: expected more than 1, or the two levels never come closer; got {base}")
         one = torch.ones(1, 1, 1, 1, device="cpu")  # whatever device the networks are made on

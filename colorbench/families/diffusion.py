@@ -50,14 +50,28 @@ class Diffusion(Field):
     """See Field. min_snr: gamma of min-SNR weights, or nothing for the parameterization's own."""
 
     def __init__(
-        self, *, network: nn.Module, schedule: Schedule, parameterization: Parameterization, sampler: Sampler,
-        chroma_scale: Factor, min_snr: Positive | None, times: Several, drop: Memory,
+        self,
+        *,
+        network: nn.Module,
+        schedule: Schedule,
+        parameterization: Parameterization,
+        sampler: Sampler,
+        chroma_scale: Factor,
+        min_snr: Positive | None,
+        times: Several,
+        drop: Memory,
         weights: Mapping[str, NotNegative],
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(
-            network=network, schedule=schedule, parameterization=parameterization, sampler=sampler, times=times,
-            chroma_scale=chroma_scale, drop=drop, weights=checked(weights, "denoising"),
-        )  # fmt: skip
+            network=network,
+            schedule=schedule,
+            parameterization=parameterization,
+            sampler=sampler,
+            times=times,
+            chroma_scale=chroma_scale,
+            drop=drop,
+            weights=checked(weights, "denoising"),
+        )
         self.min_snr = min_snr
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:

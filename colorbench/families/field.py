@@ -35,9 +35,17 @@ class Field(Family):
     std: Tensor
 
     def __init__(
-        self, *, network: nn.Module, schedule: Schedule, parameterization: Parameterization, sampler: Sampler,
-        chroma_scale: Factor, times: Several, drop: Memory, weights: Mapping[str, float],
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        network: nn.Module,
+        schedule: Schedule,
+        parameterization: Parameterization,
+        sampler: Sampler,
+        chroma_scale: Factor,
+        times: Several,
+        drop: Memory,
+        weights: Mapping[str, float],
+    ) -> None:
         super().__init__()
         if sampler.guidance != 1.0 and drop == 0.0:
             raise UserError(f"sampler.guidance: {sampler.guidance} needs a model trained without L too: model.drop=0.1")

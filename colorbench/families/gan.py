@@ -28,9 +28,15 @@ class GAN(Family):
     """generator: [b 1 h w] -> [b 2 h w] in [-1, 1]; discriminator: (L, ab) -> logits."""
 
     def __init__(
-        self, *, generator: nn.Module, discriminator: nn.Module, distance: Distance, adversary: Adversary,
-        perceptual: Distance | None, weights: Mapping[str, NotNegative],
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        distance: Distance,
+        adversary: Adversary,
+        perceptual: Distance | None,
+        weights: Mapping[str, NotNegative],
+    ) -> None:
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
         self.distance, self.adversary, self.perceptual = distance, adversary, perceptual
@@ -45,7 +51,7 @@ class GAN(Family):
         game = Game(self.discriminator, self.adversary)
         return play(
             batch, ab_hat, noise, weights, game=game, distance=self.distance, perceptual=self.perceptual, logs={}
-        )  # fmt: skip
+        )
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         """The generator's answer; noise is not used."""

@@ -46,18 +46,29 @@ class MaskedBins(Family):
     painted: Tensor
 
     def __init__(
-        self, *, network: nn.Module, transformer: Sequence, order: Literal["masked", "raster"], steps: Several,
-        temperature: Positive, weights: Mapping[str, NotNegative],
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        network: nn.Module,
+        transformer: Sequence,
+        order: Literal["masked", "raster"],
+        steps: Several,
+        temperature: Positive,
+        weights: Mapping[str, NotNegative],
+    ) -> None:
         super().__init__()
         self.palette, self.order, self.steps, self.temperature = Palette(), order, steps, temperature
         channels: Any = network.channels
         self.scale, self.unknown = int(network.scale), len(self.palette)  # type: ignore[arg-type]
         width = transformer.width
-        self.model = nn.ModuleDict({
-            "network": network, "transformer": transformer, "enter": nn.Conv2d(channels[0], width, 1),
-            "words": nn.Embedding(len(self.palette) + 1, width), "head": nn.Linear(width, len(self.palette)),
-        })  # fmt: skip
+        self.model = nn.ModuleDict(
+            {
+                "network": network,
+                "transformer": transformer,
+                "enter": nn.Conv2d(channels[0], width, 1),
+                "words": nn.Embedding(len(self.palette) + 1, width),
+                "head": nn.Linear(width, len(self.palette)),
+            }
+        )
         self.weights = checked(weights, "likelihood")
         self.register_buffer("painted", self.palette.centers / color.AB_UNIT)
 

@@ -28,9 +28,15 @@ class Pix2Pix(Family):
     """generator: forward(L, masks) and shapes(h, w), as of networks/pix2pix.py; discriminator: (L, ab) -> logits."""
 
     def __init__(
-        self, *, generator: nn.Module, discriminator: nn.Module, distance: Distance, adversary: Adversary,
-        perceptual: Distance | None, weights: Mapping[str, NotNegative],
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        distance: Distance,
+        adversary: Adversary,
+        perceptual: Distance | None,
+        weights: Mapping[str, NotNegative],
+    ) -> None:
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
         self.distance, self.adversary, self.perceptual = distance, adversary, perceptual
@@ -49,7 +55,7 @@ class Pix2Pix(Family):
         game = Game(self.discriminator, self.adversary)
         return play(
             batch, ab_hat, noise, weights, game=game, distance=self.distance, perceptual=self.perceptual, logs={}
-        )  # fmt: skip
+        )
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         """One draw of the masks for each image."""

@@ -28,9 +28,14 @@ class Regression(Family):
     2 rgb - 1, whose chroma is taken (head rgb)."""
 
     def __init__(
-        self, *, network: nn.Module, head: Literal["ab", "rgb"], distance: Distance, perceptual: Distance | None,
+        self,
+        *,
+        network: nn.Module,
+        head: Literal["ab", "rgb"],
+        distance: Distance,
+        perceptual: Distance | None,
         weights: Mapping[str, NotNegative],
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.network, self.head = network, head
         self.distance, self.perceptual = distance, perceptual

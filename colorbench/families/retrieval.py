@@ -37,11 +37,22 @@ class Retrieval(Family, TakesReference):
     """
 
     def __init__(
-        self, *, generator: nn.Module, discriminator: nn.Module, embedder: nn.Module, index: Index,
-        distance: Distance, adversary: Adversary, perceptual: Distance | None, hint: Literal["blend", "channels"],
-        hint_weight: Share, bank_size: Side, bank_limit: Count | None, duplicate: NotNegative,
+        self,
+        *,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        embedder: nn.Module,
+        index: Index,
+        distance: Distance,
+        adversary: Adversary,
+        perceptual: Distance | None,
+        hint: Literal["blend", "channels"],
+        hint_weight: Share,
+        bank_size: Side,
+        bank_limit: Count | None,
+        duplicate: NotNegative,
         weights: Mapping[str, NotNegative],
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
         self.bank = Bank(embedder=embedder, index=index, size=bank_size, limit=bank_limit, duplicate=duplicate)
@@ -61,10 +72,15 @@ class Retrieval(Family, TakesReference):
         """The discriminator's move, then the generator's."""
         h = self.bank.recall(batch.L, exclude=batch.ids if self.training else None)  # validation is not in the bank
         return play(
-            batch, self._generate(batch.L, h), noise, weights, game=Game(self.discriminator, self.adversary),
-            distance=self.distance, perceptual=self.perceptual,
+            batch,
+            self._generate(batch.L, h),
+            noise,
+            weights,
+            game=Game(self.discriminator, self.adversary),
+            distance=self.distance,
+            perceptual=self.perceptual,
             logs={"hint_distance": (h - batch.ab).abs().mean(dim=(1, 2, 3))},
-        )  # fmt: skip
+        )
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         """With the nearest training picture's colors; noise is not used."""

@@ -70,9 +70,15 @@ class Colorizer:
         return cls(family.to(where), size or model.size, model.name, where, weights)
 
     def __call__(
-        self, image: str | Path | Image.Image, *, seed: int = 0, draw: int = 0, strength: float = 1.0,
-        hint: str | Path | Image.Image | None = None, recolor: bool = False,
-    ) -> Image.Image:  # fmt: skip
+        self,
+        image: str | Path | Image.Image,
+        *,
+        seed: int = 0,
+        draw: int = 0,
+        strength: float = 1.0,
+        hint: str | Path | Image.Image | None = None,
+        recolor: bool = False,
+    ) -> Image.Image:
         """The picture in color: 8-bit RGB (RGBA if it has transparency), of the same size and lightness.
 
         seed, draw: which coloring of a stochastic model. strength: factor of the chroma. hint: a picture whose colors a

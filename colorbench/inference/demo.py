@@ -127,9 +127,13 @@ def page(models: Mapping[str, Colorizer], folder: Path, *, max_pixels: int) -> A
             raise gradio.Error("Drop a photograph and choose a model first.", print_exception=False)
         try:
             sitting, failed = colorize(
-                Path(file), {name: models[name] for name in names}, samples=int(samples), seed=int(seed or 0),
-                strength=float(strength), max_pixels=max_pixels,
-            )  # fmt: skip
+                Path(file),
+                {name: models[name] for name in names},
+                samples=int(samples),
+                seed=int(seed or 0),
+                strength=float(strength),
+                max_pixels=max_pixels,
+            )
         except UserError as error:
             raise gradio.Error(f"{Path(file).name}: {error}", print_exception=False) from error
         if not sitting.colorings:
@@ -156,30 +160,50 @@ def page(models: Mapping[str, Colorizer], folder: Path, *, max_pixels: int) -> A
         return gradio.DownloadButton(label, value=file, interactive=True)
 
     with gradio.Blocks(title="colorbench", analytics_enabled=False, delete_cache=(KEPT // 6, KEPT)) as site:
-        gradio.Markdown("# colorbench\nDrop a photograph. The colors are a model's guess; the lightness stays the "
-                        "photograph's. One in color loses its colors first.")  # fmt: skip
+        gradio.Markdown(
+            "# colorbench\nDrop a photograph. The colors are a model's guess; the lightness stays the "
+            "photograph's. One in color loses its colors first."
+        )
         sitting, chosen = gradio.State(time_to_live=KEPT), gradio.State(0)
         with gradio.Row():
             with gradio.Column(scale=1, min_width=280):
                 file = gradio.File(label="Photograph", file_types=["image"], height=150, elem_id="photograph")
                 names = gradio.CheckboxGroup(list(models), value=list(models)[:4], label="Models")
                 samples = gradio.Slider(
-                    1, SAMPLES, value=1, step=1, label="Draws", visible=stochastic, info="of models that draw",
-                )  # fmt: skip
+                    1,
+                    SAMPLES,
+                    value=1,
+                    step=1,
+                    label="Draws",
+                    visible=stochastic,
+                    info="of models that draw",
+                )
                 seed = gradio.Number(0, precision=0, label="Seed", visible=stochastic)
                 strength = gradio.Slider(0.1, 2.0, value=1.0, step=0.1, label="Strength")
                 button = gradio.Button("Color", variant="primary", elem_id="color")
             with gradio.Column(scale=3, min_width=480):
                 slider = gradio.ImageSlider(
-                    label="gray | colored", interactive=False, format="png", max_height=520, buttons=["fullscreen"],
+                    label="gray | colored",
+                    interactive=False,
+                    format="png",
+                    max_height=520,
+                    buttons=["fullscreen"],
                     elem_id="slider",
-                )  # fmt: skip
+                )
                 download = gradio.DownloadButton("Download", interactive=False, elem_id="download")
                 gradio.Markdown("Every coloring; choose one:")
                 tiles = gradio.Gallery(
-                    show_label=False, columns=4, height="auto", object_fit="contain", format="png", allow_preview=False,
-                    interactive=False, buttons=[], label="Every coloring", elem_id="tiles",
-                )  # fmt: skip
+                    show_label=False,
+                    columns=4,
+                    height="auto",
+                    object_fit="contain",
+                    format="png",
+                    allow_preview=False,
+                    interactive=False,
+                    buttons=[],
+                    label="Every coloring",
+                    elem_id="tiles",
+                )
         shown = [slider, chosen, download]
         inputs = [file, names, samples, seed, strength]
         for event in (

@@ -154,12 +154,15 @@ def loop(family: Family) -> dict[str, Any]:
 
         def estimate(point: Tensor, alpha: Tensor, sigma: Tensor, asks: list[dict[str, Any]] = asks) -> Tensor:
             moment = alpha.view(1, 1, 1, 1), sigma.view(1, 1, 1, 1)
-            asks.append({
-                "t": float(family_.clock(*moment)), "at": point.flatten().tolist(),
-                "c": float(parameterization.sees(one, *moment)),
-                "p": float(parameterization.x0(nothing, one, *moment)),
-                "q": float(parameterization.x0(one, nothing, *moment)),
-            })  # fmt: skip
+            asks.append(
+                {
+                    "t": float(family_.clock(*moment)),
+                    "at": point.flatten().tolist(),
+                    "c": float(parameterization.sees(one, *moment)),
+                    "p": float(parameterization.x0(nothing, one, *moment)),
+                    "q": float(parameterization.x0(one, nothing, *moment)),
+                }
+            )
             return basis[2 + len(asks)]
 
         walk = Walk(
@@ -174,9 +177,13 @@ def loop(family: Family) -> dict[str, Any]:
         )
         after = sampler.step(basis[0], walk)
         steps.append({"asks": asks, "next": after.flatten().tolist()})
-    return {"scale": family_.chroma_scale, "mean": family_.mean.flatten().tolist(),
-            "start": float(sigmas[0]) * sampler.temperature, "std": family_.std.flatten().tolist(),
-            "steps": steps}  # fmt: skip
+    return {
+        "scale": family_.chroma_scale,
+        "mean": family_.mean.flatten().tolist(),
+        "start": float(sigmas[0]) * sampler.temperature,
+        "std": family_.std.flatten().tolist(),
+        "steps": steps,
+    }
 
 
 def ship_loop(family: Family, subject: Subject, file: Path) -> list[Path]:
@@ -228,9 +235,15 @@ def write(subject: Subject, file: Path) -> None:
             return
         _need("onnx", "onnxscript")
         torch.onnx.export(
-            program, (), str(file), input_names=list(subject.names), output_names=["output"], dynamo=True,
-            external_data=False, verbose=False,
-        )  # fmt: skip
+            program,
+            (),
+            str(file),
+            input_names=list(subject.names),
+            output_names=["output"],
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
 
 
 def quantize(source: Path, target: Path, pictures: Sequence[tuple[Tensor, ...]], names: tuple[str, ...]) -> None:
@@ -248,9 +261,15 @@ def quantize(source: Path, target: Path, pictures: Sequence[tuple[Tensor, ...]],
             return None if inputs is None else {n: x.numpy() for n, x in zip(names, inputs, strict=True)}
 
     quantize_static(
-        str(source), str(target), Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
-        weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8, op_types_to_quantize=list(_INTEGER),
-    )  # fmt: skip
+        str(source),
+        str(target),
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        activation_type=QuantType.QUInt8,
+        op_types_to_quantize=list(_INTEGER),
+    )
 
 
 def runner(file: Path, names: tuple[str, ...]) -> Runner:
@@ -293,11 +312,16 @@ def report(subject: Subject, run: Runner, pictures: Sequence[tuple[Tensor, ...]]
     with torch.no_grad():
         ours = seconds(subject.module)
     result = {
-        "file": file.name, "bytes": file.stat().st_size, "stride": subject.stride,
-        "pictures": sum(len(p[0]) for p in pictures), "size": list(one[-1].shape[-2:]),
-        "max_difference": float(gap.max()), "mean_difference": float(gap.mean()),
-        "milliseconds": 1e3 * seconds(run), "milliseconds_torch": 1e3 * ours,
-    }  # fmt: skip
+        "file": file.name,
+        "bytes": file.stat().st_size,
+        "stride": subject.stride,
+        "pictures": sum(len(p[0]) for p in pictures),
+        "size": list(one[-1].shape[-2:]),
+        "max_difference": float(gap.max()),
+        "mean_difference": float(gap.mean()),
+        "milliseconds": 1e3 * seconds(run),
+        "milliseconds_torch": 1e3 * ours,
+    }
     if delta:
         every = torch.cat([d.flatten() for d in delta])
         result |= {"ciede2000_mean": float(every.mean()), "ciede2000_max": float(every.max())}

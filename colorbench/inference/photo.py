@@ -34,9 +34,12 @@ Image.MAX_IMAGE_PIXELS = None  # read_photo has its own limit, on the header
 DECODERS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 200_000_000
 _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".png": ("PNG", {"compress_level": 4}), ".webp": ("WEBP", {"lossless": True}), ".bmp": ("BMP", {}),
-    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}), ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
-}  # fmt: skip
+    ".png": ("PNG", {"compress_level": 4}),
+    ".webp": ("WEBP", {"lossless": True}),
+    ".bmp": ("BMP", {}),
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
+}
 _SAME = {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
 _DESCRIPTIVE = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, 0x8769, 0x8825}
 """EXIF tags that are kept: title, maker, model, software, date, artist, copyright, and the camera's and GPS blocks."""
@@ -325,9 +328,15 @@ def _write_deep_tiff(file: BinaryIO, pixels: NDArray[np.uint16], photo: Photo) -
     import tifffile
 
     tifffile.imwrite(
-        file, pixels, photometric="rgb", compression="zlib", iccprofile=photo.icc or None, metadata=None,
-        resolution=photo.dpi, resolutionunit="INCH" if photo.dpi else None,
-    )  # fmt: skip
+        file,
+        pixels,
+        photometric="rgb",
+        compression="zlib",
+        iccprofile=photo.icc or None,
+        metadata=None,
+        resolution=photo.dpi,
+        resolutionunit="INCH" if photo.dpi else None,
+    )
 
 
 def _write_deep_png(file: BinaryIO, pixels: NDArray[np.uint16], photo: Photo) -> None:

@@ -39,9 +39,17 @@ FORMAT = "colorbench model 1"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 _MAX_HEADER, _MAX_INTEGER, _MAX_MODULES, _MAX_DEPTH = 2**25, 10**6, 10_000, 16
 _DTYPES = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
-    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
-}  # fmt: skip
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 
 
 @dataclass(frozen=True)
@@ -131,8 +139,9 @@ def read_header(file: Path) -> dict[str, Any]:
                 raise UserError(f"{file}: not a safetensors file (its header would be {size} of {length} bytes)")
             header = json.loads(brace + stream.read(size - 1))
     except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}); give a run folder, a model's folder or its "
-                        f"{WEIGHTS}") from error  # fmt: skip
+        raise UserError(
+            f"{file}: cannot be read ({error.strerror}); give a run folder, a model's folder or its {WEIGHTS}"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: damaged safetensors header ({type(error).__name__})") from error
     if not isinstance(header, dict):
@@ -155,9 +164,11 @@ def model_card(run: Run, portable: Portable, family: Family, license: str) -> st
 
     source = config["data"]["source"]["source"]
     front: dict[str, Any] = {
-        "library_name": "colorbench", "pipeline_tag": "image-to-image", "license": license,
+        "library_name": "colorbench",
+        "pipeline_tag": "image-to-image",
+        "license": license,
         "tags": ["image-colorization", portable.model["family"]],
-    }  # fmt: skip
+    }
     if results:
         task = {"type": "image-to-image", "name": "Image colorization"}
         dataset = {"name": source, "type": source, "split": "test"}

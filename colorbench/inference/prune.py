@@ -189,9 +189,11 @@ def sequel(run: Run, model: Mapping[str, Any], folder: Path) -> str:
     words = file.read_text().splitlines() if file.is_file() else []
     widths = [
         f"model.{key}.{option}={value[option]}"
-        for key, value in model.items() if isinstance(value, Mapping)
-        for option in WIDTHS if option in value and value[option] != run.config["model"][key][option]
-    ]  # fmt: skip
+        for key, value in model.items()
+        if isinstance(value, Mapping)
+        for option in WIDTHS
+        if option in value and value[option] != run.config["model"][key][option]
+    ]
     replaced = ("init_from=", *(width.partition("=")[0] + "=" for width in widths))
     kept = [word for word in words if not word.startswith(replaced)]
     return shlex.join(["python", "-m", "colorbench", *kept, *widths, f"init_from={folder}"])

@@ -57,9 +57,16 @@ class Game:
 
 
 def play(
-    batch: Batch, ab_hat: Chroma, noise: Noise, weights: Weights, *, game: Game, distance: Distance,
-    perceptual: Distance | None, logs: Mapping[str, Tensor],
-) -> Iterator[Objective]:  # fmt: skip
+    batch: Batch,
+    ab_hat: Chroma,
+    noise: Noise,
+    weights: Weights,
+    *,
+    game: Game,
+    distance: Distance,
+    perceptual: Distance | None,
+    logs: Mapping[str, Tensor],
+) -> Iterator[Objective]:
     """The discriminator's move, then the generator's: its adversarial, distance and perceptual terms, weighed.
 
     A term of weight 0 is not computed. logs: what else the generator's objective reports.

@@ -74,9 +74,15 @@ class FID(SetMetric):
     """Frechet distance of two Gaussians fitted to the features. least: pictures below which no number is given."""
 
     def __init__(
-        self, *, network: Network = "inception", resize: Resize = "clean", weights: str | None = None,
-        label: str | None = None, side: Side | None = None, least: Count = 2048,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        network: Network = "inception",
+        resize: Resize = "clean",
+        weights: str | None = None,
+        label: str | None = None,
+        side: Side | None = None,
+        least: Count = 2048,
+    ) -> None:
         super().__init__(Features(network=network, resize=resize, weights=weights, label=label, side=side), "fid")
         self.least = least
 
@@ -97,10 +103,18 @@ class KID(SetMetric):
     digits = 4
 
     def __init__(
-        self, *, network: Network = "inception", resize: Resize = "clean", weights: str | None = None,
-        label: str | None = None, side: Side | None = None, subsets: Several = 50, size: Two = 1000, seed: Seed = 0,
+        self,
+        *,
+        network: Network = "inception",
+        resize: Resize = "clean",
+        weights: str | None = None,
+        label: str | None = None,
+        side: Side | None = None,
+        subsets: Several = 50,
+        size: Two = 1000,
+        seed: Seed = 0,
         paired: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(
             Features(network=network, resize=resize, weights=weights, label=label, side=side),
             "kid_paired" if paired else "kid",
@@ -109,8 +123,9 @@ class KID(SetMetric):
         self.subsets, self.size, self.seed = subsets, size, seed
 
     def compute(self, hat: np.ndarray, true: np.ndarray) -> dict[str, float]:
-        mean, deviation = kernel_distance(hat, true, subsets=self.subsets, size=self.size, seed=self.seed,
-                                          paired=self.paired)  # fmt: skip
+        mean, deviation = kernel_distance(
+            hat, true, subsets=self.subsets, size=self.size, seed=self.seed, paired=self.paired
+        )
         return {"value": mean, "deviation": deviation}
 
     def identity(self) -> dict[str, Any]:

@@ -20,9 +20,17 @@ from colorbench.trunks.trunk import Trunk
 
 @register("network", "autoencoder")
 def autoencoder(
-    *, inputs: Channels, outputs: Channels, width: Channels, max_width: Channels, levels: Depth, blocks: LayersOrNone,
-    norm: Norm, activation: Activation, trunk: Trunk | None = None,
-) -> nn.Module:  # fmt: skip
+    *,
+    inputs: Channels,
+    outputs: Channels,
+    width: Channels,
+    max_width: Channels,
+    levels: Depth,
+    blocks: LayersOrNone,
+    norm: Norm,
+    activation: Activation,
+    trunk: Trunk | None = None,
+) -> nn.Module:
     """An encoder-decoder, or its decoder on a trunk's coarsest map."""
     kind: dict[str, Any] = {"norm": norm, "act": activation}
     if trunk is not None:
@@ -34,9 +42,15 @@ def autoencoder(
             trunk, outputs=outputs, hints=inputs - 1, stage=partial(Lone, **kind), middle=middle, skips=False, **kind
         )
     return Autoencoder(
-        inputs=inputs, outputs=outputs, width=width, max_width=max_width, levels=levels, blocks=blocks, norm=norm,
+        inputs=inputs,
+        outputs=outputs,
+        width=width,
+        max_width=max_width,
+        levels=levels,
+        blocks=blocks,
+        norm=norm,
         activation=activation,
-    )  # fmt: skip
+    )
 
 
 class Autoencoder(nn.Module):
@@ -47,9 +61,17 @@ class Autoencoder(nn.Module):
     """
 
     def __init__(
-        self, *, inputs: Channels, outputs: Channels, width: Channels, max_width: Channels, levels: Depth,
-        blocks: LayersOrNone, norm: Norm, activation: Activation,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        inputs: Channels,
+        outputs: Channels,
+        width: Channels,
+        max_width: Channels,
+        levels: Depth,
+        blocks: LayersOrNone,
+        norm: Norm,
+        activation: Activation,
+    ) -> None:
         super().__init__()
         self.stride = 2**levels
         kind: dict[str, Any] = {"norm": norm, "act": activation}

@@ -34,9 +34,19 @@ class Denoiser(nn.Module):
     """
 
     def __init__(
-        self, *, outputs: Channels, scale: Factor, width: Channels, multipliers: tuple[Several, ...], blocks: Layers,
-        attention: LayersOrNone, condition_width: Channels, norm: Norm, dropout: Memory, trunk: Trunk | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        outputs: Channels,
+        scale: Factor,
+        width: Channels,
+        multipliers: tuple[Several, ...],
+        blocks: Layers,
+        attention: LayersOrNone,
+        condition_width: Channels,
+        norm: Norm,
+        dropout: Memory,
+        trunk: Trunk | None = None,
+    ) -> None:
         super().__init__()
         widths = [width * m for m in multipliers]
         levels = len(widths)

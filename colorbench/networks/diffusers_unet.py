@@ -27,10 +27,20 @@ class DiffusersUNet(nn.Module):
     """
 
     def __init__(
-        self, *, outputs: Channels, scale: Factor, width: Channels, multipliers: tuple[Several, ...], blocks: Layers,
-        attention: LayersOrNone, head: Channels, condition_width: Channels, norm: Norm, dropout: Memory,
+        self,
+        *,
+        outputs: Channels,
+        scale: Factor,
+        width: Channels,
+        multipliers: tuple[Several, ...],
+        blocks: Layers,
+        attention: LayersOrNone,
+        head: Channels,
+        condition_width: Channels,
+        norm: Norm,
+        dropout: Memory,
         trunk: Trunk | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         from diffusers import UNet2DModel  # late: it takes seconds
 
@@ -43,12 +53,16 @@ class DiffusersUNet(nn.Module):
         )
         attends = [level >= levels - attention for level in range(levels)]
         unet: Any = UNet2DModel(
-            in_channels=outputs + width, out_channels=outputs, layers_per_block=blocks,
+            in_channels=outputs + width,
+            out_channels=outputs,
+            layers_per_block=blocks,
             block_out_channels=tuple(widths),
             down_block_types=tuple("AttnDownBlock2D" if attend else "DownBlock2D" for attend in attends),
             up_block_types=tuple("AttnUpBlock2D" if attend else "UpBlock2D" for attend in reversed(attends)),
-            attention_head_dim=min(head, *widths), norm_num_groups=math.gcd(32, *widths), dropout=dropout,
-        )  # fmt: skip
+            attention_head_dim=min(head, *widths),
+            norm_num_groups=math.gcd(32, *widths),
+            dropout=dropout,
+        )
         self.unet, last = unet, unet.conv_out
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)

@@ -29,9 +29,18 @@ class DiT(nn.Module):
     """
 
     def __init__(
-        self, *, outputs: Channels, scale: Factor, patch: Factor, width: Channels, layers: Layers, head: Channels,
-        condition_width: Channels, norm: Norm, trunk: Trunk | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        outputs: Channels,
+        scale: Factor,
+        patch: Factor,
+        width: Channels,
+        layers: Layers,
+        head: Channels,
+        condition_width: Channels,
+        norm: Norm,
+        trunk: Trunk | None = None,
+    ) -> None:
         super().__init__()
         head = min(head, width)
         if width % head or head % 4:

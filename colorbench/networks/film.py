@@ -30,9 +30,16 @@ class Film(nn.Module):
     """
 
     def __init__(
-        self, *, encoder: nn.Module, widths: tuple[Channels, ...], blocks: Layers, latent: Channels,
-        style: Channels, start: NotNegative, norm: Norm,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        encoder: nn.Module,
+        widths: tuple[Channels, ...],
+        blocks: Layers,
+        latent: Channels,
+        style: Channels,
+        start: NotNegative,
+        norm: Norm,
+    ) -> None:
         super().__init__()
         channels: Any = encoder.channels
         kind: dict[str, Any] = {"style": style, "start": start, "norm": norm}

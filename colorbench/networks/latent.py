@@ -35,9 +35,18 @@ class Latent(nn.Module):
     ``max_width``. skips: the decoder gets every map of L's encoder. posterior_width: as width, for q(z | L, ab)."""
 
     def __init__(
-        self, *, latent: Channels, width: Channels, max_width: Channels, levels: Depth, skips: bool,
-        posterior_width: Channels, norm: Norm, activation: Activation, trunk: Trunk | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        latent: Channels,
+        width: Channels,
+        max_width: Channels,
+        levels: Depth,
+        skips: bool,
+        posterior_width: Channels,
+        norm: Norm,
+        activation: Activation,
+        trunk: Trunk | None = None,
+    ) -> None:
         super().__init__()
         self.latent, self.stride, self.skips = latent, 2**levels, skips
         kind: dict[str, Any] = {"norm": norm, "act": activation}

@@ -38,9 +38,17 @@ class OnTrunk(nn.Module):
     """
 
     def __init__(
-        self, trunk: Trunk, *, outputs: int, stage: Stage, norm: str, act: str,
-        middle: Callable[[int], nn.Module] | None = None, hints: int = 0, skips: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        trunk: Trunk,
+        *,
+        outputs: int,
+        stage: Stage,
+        norm: str,
+        act: str,
+        middle: Callable[[int], nn.Module] | None = None,
+        hints: int = 0,
+        skips: bool = True,
+    ) -> None:
         super().__init__()
         self.body = Decoder(trunk, stage=stage, middle=middle, hints=hints, skips=skips)
         self.head = Head(trunk, outputs, norm=norm, act=act)
@@ -53,9 +61,14 @@ class Decoder(nn.Module):
     """[b 1 + hints h w] -> [b trunk.width h/scale w/scale] (rounded up to the trunk's stride), before the head."""
 
     def __init__(
-        self, trunk: Trunk, *, stage: Stage, middle: Callable[[int], nn.Module] | None = None, hints: int = 0,
+        self,
+        trunk: Trunk,
+        *,
+        stage: Stage,
+        middle: Callable[[int], nn.Module] | None = None,
+        hints: int = 0,
         skips: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.trunk, given = trunk, trunk.strides if skips else {trunk.stride: trunk.strides[trunk.stride]}
         self.given = given

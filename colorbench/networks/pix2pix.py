@@ -24,9 +24,15 @@ from colorbench.trunks.trunk import Trunk
 
 @register("network", "pix2pix")
 def pix2pix(
-    *, inputs: Channels, outputs: Channels, width: Channels, levels: Depth, dropouts: LayersOrNone, init_std: Positive,
+    *,
+    inputs: Channels,
+    outputs: Channels,
+    width: Channels,
+    levels: Depth,
+    dropouts: LayersOrNone,
+    init_std: Positive,
     trunk: Trunk | None = None,
-) -> nn.Module:  # fmt: skip
+) -> nn.Module:
     """The paper's generator, or its decoder on a trunk."""
     if trunk is not None:
         return Pix2PixOnTrunk(trunk, inputs=inputs, outputs=outputs, dropouts=dropouts)
@@ -59,9 +65,15 @@ class Pix2PixGenerator(nn.Module):
     """(x [b inputs h w], masks) -> [b outputs h w] in (-1, 1). width: channels of the first level (64)."""
 
     def __init__(
-        self, *, inputs: Channels, outputs: Channels, width: Channels, levels: Depth, dropouts: LayersOrNone,
+        self,
+        *,
+        inputs: Channels,
+        outputs: Channels,
+        width: Channels,
+        levels: Depth,
+        dropouts: LayersOrNone,
         init_std: Positive,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.stride = 2**levels
         widths = [width * min(2**i, 8) for i in range(levels)]

@@ -28,9 +28,16 @@ STRIDES: dict[Stem, list[int]] = {"full": [2, 4, 8, 16, 32], "half": [2, 2, 4, 8
 
 @register("network", "resnet")
 def resnet(
-    *, outputs: Channels, depth: Size, stem: Stem, width: Channels, norm: Norm, activation: Activation, weights: Text,
+    *,
+    outputs: Channels,
+    depth: Size,
+    stem: Stem,
+    width: Channels,
+    norm: Norm,
+    activation: Activation,
+    weights: Text,
     trunk: Trunk | None = None,
-) -> nn.Module:  # fmt: skip
+) -> nn.Module:
     """A ResNet and its decoder, or the decoder on a trunk's coarsest map."""
     kind: dict[str, Any] = {"norm": norm, "act": activation}
     if trunk is not None:
@@ -48,9 +55,16 @@ class ResNet(nn.Module):
     """
 
     def __init__(
-        self, *, outputs: Channels, depth: Size, stem: Stem, width: Channels, norm: Norm, activation: Activation,
+        self,
+        *,
+        outputs: Channels,
+        depth: Size,
+        stem: Stem,
+        width: Channels,
+        norm: Norm,
+        activation: Activation,
         weights: Text,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.encoder = ResNetEncoder(depth=depth, weights=weights, stem=stem)
         self.stride = self.encoder.strides[-1]

@@ -22,9 +22,18 @@ from colorbench.trunks.trunk import Trunk
 
 @register("network", "resunet")
 def resunet(
-    *, hints: ChannelsOrNone, outputs: Channels, depth: Size, stem: Stem, blocks: LayersOrNone, width: Channels,
-    norm: Norm, activation: Activation, weights: Text, trunk: Trunk | None = None,
-) -> nn.Module:  # fmt: skip
+    *,
+    hints: ChannelsOrNone,
+    outputs: Channels,
+    depth: Size,
+    stem: Stem,
+    blocks: LayersOrNone,
+    width: Channels,
+    norm: Norm,
+    activation: Activation,
+    weights: Text,
+    trunk: Trunk | None = None,
+) -> nn.Module:
     """A Res-U-Net, or its bottleneck and decoder on a trunk."""
     kind: dict[str, Any] = {"norm": norm, "act": activation}
     if trunk is not None:
@@ -34,9 +43,16 @@ def resunet(
 
         return OnTrunk(trunk, outputs=outputs, hints=hints, stage=partial(RiseJoin, **kind), middle=middle, **kind)
     return ResUNet(
-        hints=hints, outputs=outputs, depth=depth, stem=stem, blocks=blocks, width=width, norm=norm,
-        activation=activation, weights=weights,
-    )  # fmt: skip
+        hints=hints,
+        outputs=outputs,
+        depth=depth,
+        stem=stem,
+        blocks=blocks,
+        width=width,
+        norm=norm,
+        activation=activation,
+        weights=weights,
+    )
 
 
 class ResUNet(nn.Module):
@@ -47,9 +63,18 @@ class ResUNet(nn.Module):
     """
 
     def __init__(
-        self, *, hints: ChannelsOrNone, outputs: Channels, depth: Size, stem: Stem, blocks: LayersOrNone,
-        width: Channels, norm: Norm, activation: Activation, weights: Text,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        hints: ChannelsOrNone,
+        outputs: Channels,
+        depth: Size,
+        stem: Stem,
+        blocks: LayersOrNone,
+        width: Channels,
+        norm: Norm,
+        activation: Activation,
+        weights: Text,
+    ) -> None:
         super().__init__()
         kind: dict[str, Any] = {"norm": norm, "act": activation}
         self.encoder = ResNetEncoder(depth=depth, weights=weights, stem=stem)

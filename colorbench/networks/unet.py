@@ -22,17 +22,32 @@ from colorbench.trunks.trunk import Trunk
 
 @register("network", "unet")
 def unet(
-    *, trunk: Trunk | None, inputs: Channels, outputs: Channels, width: Channels, max_width: Channels, levels: Depth,
-    stem: Factor, blocks: Layers, norm: Norm, activation: Activation,
-) -> nn.Module:  # fmt: skip
+    *,
+    trunk: Trunk | None,
+    inputs: Channels,
+    outputs: Channels,
+    width: Channels,
+    max_width: Channels,
+    levels: Depth,
+    stem: Factor,
+    blocks: Layers,
+    norm: Norm,
+    activation: Activation,
+) -> nn.Module:
     """A U-Net, or its decoder on a trunk (whose yaml then gives width and scale)."""
     kind: dict[str, Any] = {"norm": norm, "act": activation}
     if trunk is not None:
         return OnTrunk(trunk, outputs=outputs, hints=inputs - 1, stage=partial(Join, blocks=blocks, **kind), **kind)
     return UNet(
-        inputs=inputs, outputs=outputs, width=width, max_width=max_width, levels=levels, stem=stem, blocks=blocks,
+        inputs=inputs,
+        outputs=outputs,
+        width=width,
+        max_width=max_width,
+        levels=levels,
+        stem=stem,
+        blocks=blocks,
         **kind,
-    )  # fmt: skip
+    )
 
 
 class UNet(nn.Module):
@@ -43,9 +58,18 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, *, inputs: int, outputs: int, width: int, max_width: int, levels: int, stem: int, blocks: int,
-        norm: str, act: str,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        inputs: int,
+        outputs: int,
+        width: int,
+        max_width: int,
+        levels: int,
+        stem: int,
+        blocks: int,
+        norm: str,
+        act: str,
+    ) -> None:
         super().__init__()
         self.stem, self.stride = stem, stem * 2 ** (levels - 1)
         widths = [min(width * 2**level, max_width) for level in range(levels)]

@@ -37,26 +37,31 @@ class Derived:
 
 DERIVED = {
     "delta_colorfulness_of_means": Derived(
-        ("colorfulness", "colorfulness_true"), lambda hat, true: abs(hat - true),
+        ("colorfulness", "colorfulness_true"),
+        lambda hat, true: abs(hat - true),
         Column("ΔCF", "lower", 2, "", "difference of the mean colorfulness of predictions and truths"),
     ),
     "delta_colorfulness_of_means_abs(ddcolor)": Derived(
-        ("colorfulness_abs(ddcolor)", "colorfulness_abs(ddcolor)_true"), lambda hat, true: abs(hat - true),
+        ("colorfulness_abs(ddcolor)", "colorfulness_abs(ddcolor)_true"),
+        lambda hat, true: abs(hat - true),
         Column("ΔCF abs (ddcolor)", "lower", 2, "", "the literature's delta colorfulness"),
     ),
     "mean_drift": Derived(
-        ("drift_a", "drift_b"), np.hypot,
+        ("drift_a", "drift_b"),
+        np.hypot,
         Column("drift", "lower", 2, "dE", "distance of the set's mean color from the truth's"),
     ),
     "spread_skill": Derived(
-        ("spread2", "error2"), lambda spread, error: np.sqrt(spread / np.maximum(error, 1e-12)),
+        ("spread2", "error2"),
+        lambda spread, error: np.sqrt(spread / np.maximum(error, 1e-12)),
         Column("spread/skill", "neither", 2, "", "1 is calibrated, below 1 overconfident"),
     ),
     "flat_variation": Derived(
-        ("flat", "flat_true"), lambda hat, true: hat / np.maximum(true, 1e-12),
+        ("flat", "flat_true"),
+        lambda hat, true: hat / np.maximum(true, 1e-12),
         Column("flat variation", "neither", 2, "", "of color where gray looks the same, over the truth's"),
     ),
-}  # fmt: skip
+}
 """Columns of sets that rows suffice for."""
 
 _DRAWS = {
@@ -72,9 +77,15 @@ _DRAWS = {
     "bits_per_dim": Column("bits/dim", "lower", 3, "", "exact, of the true small map with a little noise, density"),
 }
 _TITLES = {
-    "psnr": "PSNR", "ssim": "SSIM", "ssim_luma": "SSIM (L*)", "ms_ssim": "MS-SSIM", "ciede2000": "CIEDE2000",
-    "delta_e_76": "dE76", "ab_l1": "ab L1", "delta_colorfulness": "ΔCF (per image)",
-}  # fmt: skip
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "ssim_luma": "SSIM (L*)",
+    "ms_ssim": "MS-SSIM",
+    "ciede2000": "CIEDE2000",
+    "delta_e_76": "dE76",
+    "ab_l1": "ab L1",
+    "delta_colorfulness": "ΔCF (per image)",
+}
 
 
 def column(name: str) -> Column:

@@ -28,36 +28,59 @@ def report(found: Sequence[Sheet], axes: Sequence[str], *, study: str, project: 
         raise UserError("wandb-workspaces is not installed; pip install 'colorbench[sweeps]'") from error
 
     runs = wr.Runset(
-        entity=entity, project=project, name=study,
+        entity=entity,
+        project=project,
+        name=study,
         filters=f"Metric('group') = '{study}' and Metric('jobType') = 'train'",
         groupby=[f"config.{key}" for key in axes],
-    )  # fmt: skip
+    )
     curves: list[Any] = [
-        wr.LinePlot(title=key, x="images_seen", y=[key], groupby_aggfunc="mean", groupby_rangefunc="minmax",
-                    layout=wr.Layout(x=8 * (i % 3), y=6 * (i // 3), w=8, h=6))
+        wr.LinePlot(
+            title=key,
+            x="images_seen",
+            y=[key],
+            groupby_aggfunc="mean",
+            groupby_rangefunc="minmax",
+            layout=wr.Layout(x=8 * (i % 3), y=6 * (i // 3), w=8, h=6),
+        )
         for i, key in enumerate(CURVES)
-    ]  # fmt: skip
+    ]
     bars: list[Any] = [
         wr.BarPlot(title=key, metrics=[key], layout=wr.Layout(x=6 * i, y=0, w=6, h=6)) for i, key in enumerate(TEST)
     ]
-    pictures: list[Any] = [wr.MediaBrowser(media_keys=[key], num_columns=2, layout=wr.Layout(x=0, y=8 * i, w=24, h=8))
-                for i, key in enumerate(PICTURES)]  # fmt: skip
+    pictures: list[Any] = [
+        wr.MediaBrowser(media_keys=[key], num_columns=2, layout=wr.Layout(x=0, y=8 * i, w=24, h=8))
+        for i, key in enumerate(PICTURES)
+    ]
     return wr.Report(
-        project=project, entity=entity, title=f"colorbench: {study}", width="fluid",
+        project=project,
+        entity=entity,
+        title=f"colorbench: {study}",
+        width="fluid",
         description="Curves over images seen; the table has intervals over seeds x images.",
         blocks=[
-            wr.H1("Results"), *(wr.MarkdownBlock(markdown(sheet)) for sheet in found),
-            wr.H1("Curves"), wr.PanelGrid(runsets=[runs], panels=curves),
-            wr.H1("On the test split"), wr.PanelGrid(runsets=[runs], panels=bars),
-            wr.H1("Pictures"), wr.PanelGrid(runsets=[runs], panels=pictures),
+            wr.H1("Results"),
+            *(wr.MarkdownBlock(markdown(sheet)) for sheet in found),
+            wr.H1("Curves"),
+            wr.PanelGrid(runsets=[runs], panels=curves),
+            wr.H1("On the test split"),
+            wr.PanelGrid(runsets=[runs], panels=bars),
+            wr.H1("Pictures"),
+            wr.PanelGrid(runsets=[runs], panels=pictures),
             wr.H1("Rows of the table"),
             wr.PanelGrid(
-                runsets=[wr.Runset(entity=entity, project=project, name="tables",
-                                   filters=f"Metric('group') = '{study}' and Metric('jobType') = 'table'")],
+                runsets=[
+                    wr.Runset(
+                        entity=entity,
+                        project=project,
+                        name="tables",
+                        filters=f"Metric('group') = '{study}' and Metric('jobType') = 'table'",
+                    )
+                ],
                 panels=[wr.WeavePanelSummaryTable(table_name="results", layout=wr.Layout(x=0, y=0, w=24, h=12))],
             ),
         ],
-    )  # fmt: skip
+    )
 
 
 def log_table(
@@ -69,12 +92,21 @@ def log_table(
     heads, *lines = csv.reader(io.StringIO(csv_text(sheet)))
     words = ("protocol", "model", "kind")
     spoken = (" verdict", " closest")
-    rows = [[_value(cell, head in words or head.endswith(spoken)) for head, cell in zip(heads, line, strict=True)]
-            for line in lines]  # fmt: skip
+    rows = [
+        [_value(cell, head in words or head.endswith(spoken)) for head, cell in zip(heads, line, strict=True)]
+        for line in lines
+    ]
     run = wandb.init(
-        project=project, entity=entity or None, group=study, job_type="table", name=f"table-{sheet.protocol.id}",
-        dir=str(folder), mode=mode, config={"protocol": sheet.protocol.lossless}, settings=wandb.Settings(silent=True),
-    )  # fmt: skip
+        project=project,
+        entity=entity or None,
+        group=study,
+        job_type="table",
+        name=f"table-{sheet.protocol.id}",
+        dir=str(folder),
+        mode=mode,
+        config={"protocol": sheet.protocol.lossless},
+        settings=wandb.Settings(silent=True),
+    )
     columns: list[str | int] = [*heads]
     run.log({"results": wandb.Table(columns=columns, data=rows)})
     written = Path(run.dir).parent

@@ -18,14 +18,39 @@ if TYPE_CHECKING:
 _WIDTH = 5.5  # inches: the text width of common templates
 _PAGE = 8.5  # inches: its height
 _PALETTE = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#8f5bd1", "#e3494f", "#5b8c1a", "#a0522d",
-    "#20b2aa", "#c0399f", "#4f6bed", "#c2b000", "#e88f5a", "#7d8c00",
-)  # fmt: skip
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#b8860b",
+    "#56b4e9",
+    "#8f5bd1",
+    "#e3494f",
+    "#5b8c1a",
+    "#a0522d",
+    "#20b2aa",
+    "#c0399f",
+    "#4f6bed",
+    "#c2b000",
+    "#e88f5a",
+    "#7d8c00",
+)
 _STYLE: Any = {
-    "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7,
-    "legend.fontsize": 7, "axes.spines.top": False, "axes.spines.right": False, "pdf.fonttype": 42, "figure.dpi": 100,
-    "savefig.bbox": "tight", "savefig.pad_inches": 0.03, "axes.linewidth": 0.7, "font.family": "sans-serif",
-}  # fmt: skip
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "pdf.fonttype": 42,
+    "figure.dpi": 100,
+    "savefig.bbox": "tight",
+    "savefig.pad_inches": 0.03,
+    "axes.linewidth": 0.7,
+    "font.family": "sans-serif",
+}
 
 
 def write_figures(sheet: Sheet, folder: Path) -> list[Path]:
@@ -38,9 +63,14 @@ def write_figures(sheet: Sheet, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     makers: dict[str, Callable[[Sheet, dict[str, Any]], Figure | None]] = {
-        "intervals": _intervals, "pareto": _pareto, "distributions": _distributions, "curves": _training,
-        "gallery": _gallery, "hue": _hue, "calibration": _calibration,
-    }  # fmt: skip
+        "intervals": _intervals,
+        "pareto": _pareto,
+        "distributions": _distributions,
+        "curves": _training,
+        "gallery": _gallery,
+        "hue": _hue,
+        "calibration": _calibration,
+    }
     payload = collect(sheet)
     with plt.rc_context(_STYLE):
         for name, make in makers.items():
@@ -138,9 +168,13 @@ def _distributions(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     for axis, name in zip(axes[0], names, strict=True):
         found = [(y, ln, t.mean(0)) for y, ln in enumerate(lines) if (t := ln.table(name)) is not None]
         parts: Any = axis.violinplot(
-            [values for _, _, values in found], [y for y, _, _ in found], orientation="horizontal", showextrema=False,
-            showmedians=True, widths=0.85,
-        )  # fmt: skip
+            [values for _, _, values in found],
+            [y for y, _, _ in found],
+            orientation="horizontal",
+            showextrema=False,
+            showmedians=True,
+            widths=0.85,
+        )
         for body, (_, line, _) in zip(parts["bodies"], found, strict=True):
             body.set(facecolor=colors[line.label], alpha=0.55)
         parts["cmedians"].set(color="#222222", linewidth=1)

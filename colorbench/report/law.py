@@ -34,9 +34,15 @@ from colorbench.report.statistics import Bootstrap, Estimate, combine
 from colorbench.runs.run import open_run
 
 HEADS = {
-    "tv": "TV", "tv_joint": "TV joint", "clash": "clash", "calibration": "calibration", "rare": "rare (1 is right)",
-    "undecided": "undecided", "incoherence": "incoherence", "off_law": "off-law px",
-}  # fmt: skip
+    "tv": "TV",
+    "tv_joint": "TV joint",
+    "clash": "clash",
+    "calibration": "calibration",
+    "rare": "rare (1 is right)",
+    "undecided": "undecided",
+    "incoherence": "incoherence",
+    "off_law": "off-law px",
+}
 
 
 PLACE = "place, %"
@@ -55,9 +61,14 @@ class Conclusion:
 
 
 def conclude(
-    paths: Sequence[Path], *, device: torch.device, output: Path, to: Path, precision: str = "auto",
+    paths: Sequence[Path],
+    *,
+    device: torch.device,
+    output: Path,
+    to: Path,
+    precision: str = "auto",
     batch_size: int = 64,
-) -> Conclusion:  # fmt: skip
+) -> Conclusion:
     """Finished runs between gray and the oracle, the nearest to the oracle first; table and pictures go to ``to``.
 
     Runs that are not evaluated yet are evaluated now. Raises UserError when one was not trained on scenes, or when they
@@ -155,9 +166,10 @@ def sentence(model: Examined, stands: Estimate, ideal: Estimate) -> str:
 
 
 def markdown(
-    lines: Sequence[Examined], metrics: Sequence[str] = ("psnr", "ssim", "ciede2000", ENERGY),
+    lines: Sequence[Examined],
+    metrics: Sequence[str] = ("psnr", "ssim", "ciede2000", ENERGY),
     shares: Mapping[str, Mapping[str, Estimate]] = MappingProxyType({}),
-) -> str:  # fmt: skip
+) -> str:
     """Ordinary metrics with 95 % intervals, then the law scores with standard errors, as one Markdown table.
 
     shares: {head: {name: estimate}}, for columns in percent: place, how far it is from gray to the law. An alarm of
@@ -223,9 +235,14 @@ def draw_calibration(lines: Sequence[Examined], file: Path) -> Path:
     down = -(-len(panels) // across)
     side = 4.4 if len(panels) == 1 else 2.3
     figure, grid = plt.subplots(
-        down, across, figsize=(side * across + 0.2, side * down), sharex=True, sharey=True, squeeze=False,
+        down,
+        across,
+        figsize=(side * across + 0.2, side * down),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
         constrained_layout=True,
-    )  # fmt: skip
+    )
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     for axes, panel in zip(grid.flat, panels, strict=False):

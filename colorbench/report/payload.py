@@ -41,10 +41,16 @@ def collect(sheet: Sheet) -> dict[str, Any]:
         "costs": {key: COSTS[key] for key in costs},
         "columns": [
             {
-                "name": name, "title": c.title, "arrow": c.arrow, "better": c.better, "digits": c.digits,
-                "unit": c.unit, "note": c.note,
+                "name": name,
+                "title": c.title,
+                "arrow": c.arrow,
+                "better": c.better,
+                "digits": c.digits,
+                "unit": c.unit,
+                "note": c.note,
                 "headline": (name in HEADLINE or name.startswith(("lpips", "kid", "fid"))) and _measured(sheet, name),
-                "fed": facts.get(name, {}).get("fed", ""), "weights": facts.get(name, {}).get("weights", ""),
+                "fed": facts.get(name, {}).get("fed", ""),
+                "weights": facts.get(name, {}).get("weights", ""),
             }
             for name, c in sheet.columns.items()
         ],
@@ -55,7 +61,7 @@ def collect(sheet: Sheet) -> dict[str, Any]:
         "hueColors": _hue_colors(),
         "calibration": {line.label: c for line in sheet.lines if (c := calibration(line))},
         "configs": {line.label: config for line in sheet.lines if (config := _config(line))},
-    }  # fmt: skip
+    }
 
 
 def _measured(sheet: Sheet, name: str) -> bool:

@@ -50,11 +50,15 @@ def grid(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> Grid:
     rows, ranks = [], []
     for line in sheet.lines:
         cells = [(sheet.cells[line.label][name], what.digits) for name, what in sheet.columns.items()]
-        rows.append([
-            line.label, *(cell_text(cell, digits, intervals) for cell, digits in cells), sheet.verdict(line.label),
-            *([sheet.alarms.get(line.label, "")] if sheet.alarms else []),
-            *(cost_text(line, key) for key in spent),
-        ])  # fmt: skip
+        rows.append(
+            [
+                line.label,
+                *(cell_text(cell, digits, intervals) for cell, digits in cells),
+                sheet.verdict(line.label),
+                *([sheet.alarms.get(line.label, "")] if sheet.alarms else []),
+                *(cost_text(line, key) for key in spent),
+            ]
+        )
         ranks.append([0, *(cell.rank for cell, _ in cells), *(0 for _ in range(len(spent) + 1 + bool(sheet.alarms)))])
     return Grid(heads, rows, ranks, [line.kind == "trivial" for line in sheet.lines])
 
@@ -87,12 +91,22 @@ def latex(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str:
     trivial = sum(g.trivial)
     if 0 < trivial < len(body):
         body.insert(trivial, r"  \midrule")
-    return "\n".join([
-        r"\begin{table}", r"  \centering", rf"  \caption{{{_tex(' '.join([sheet.caption, *sheet.notes]))}}}",
-        rf"  \begin{{tabular}}{{l{'r' * (len(g.heads) - 1)}}}", r"  \toprule",
-        "  " + " & ".join(_tex(head) for head in g.heads) + r" \\", r"  \midrule", *body, r"  \bottomrule",
-        r"  \end{tabular}", r"\end{table}", "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{_tex(' '.join([sheet.caption, *sheet.notes]))}}}",
+            rf"  \begin{{tabular}}{{l{'r' * (len(g.heads) - 1)}}}",
+            r"  \toprule",
+            "  " + " & ".join(_tex(head) for head in g.heads) + r" \\",
+            r"  \midrule",
+            *body,
+            r"  \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
 
 
 def csv_text(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str:
@@ -140,9 +154,18 @@ def html_text(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> st
 
 
 _TEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-    "Δ": r"$\Delta$", "–": "--", "±": r"$\pm$", "·": r"$\cdot$",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "_": r"\_",
+    "#": r"\#",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "Δ": r"$\Delta$",
+    "–": "--",
+    "±": r"$\pm$",
+    "·": r"$\cdot$",
+}
 FORMATS: dict[str, Callable[..., str]] = {"md": markdown, "csv": csv_text, "tex": latex, "html": html_text}
 
 

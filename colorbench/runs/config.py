@@ -22,11 +22,28 @@ COMPONENT_GROUPS = ("trunk", "loss", "adversary", "perceptual", "sampler")
 """Groups that a model uses only if its yaml refers to them as ``${group}``."""
 
 NOT_SCIENCE = (
-    "output", "study", "device", "logger", "force", "evaluate", "plugins",
-    "data.root", "data.source", "data.cache", "data.workers",
-    "data.threads", "data.resident_share", "data.file", "data.dataset", "data.shards",
-    "engine.checkpoint_seconds", "engine.log_every", "monitor.previews", "metrics", "protocol",
-)  # fmt: skip
+    "output",
+    "study",
+    "device",
+    "logger",
+    "force",
+    "evaluate",
+    "plugins",
+    "data.root",
+    "data.source",
+    "data.cache",
+    "data.workers",
+    "data.threads",
+    "data.resident_share",
+    "data.file",
+    "data.dataset",
+    "data.shards",
+    "engine.checkpoint_seconds",
+    "engine.log_every",
+    "monitor.previews",
+    "metrics",
+    "protocol",
+)
 """Keys that do not change what a run computes. The data's pictures enter the hash by their fingerprint instead."""
 
 

@@ -14,8 +14,17 @@ PANELS = (
     ("validation PSNR, dB", ("val/psnr",), "linear"),
     ("color: 1 is right", ("val/chroma_ratio", "val/colorfulness_ratio"), "linear"),
 )
-_NOT_TERMS = ("train/lr_", "train/phase", "train/seconds", "train/images_per_second", "train/waiting_share",
-              "train/loss_", "train/gd_ratio", "train/d_accuracy", "train/chroma_ratio")  # fmt: skip
+_NOT_TERMS = (
+    "train/lr_",
+    "train/phase",
+    "train/seconds",
+    "train/images_per_second",
+    "train/waiting_share",
+    "train/loss_",
+    "train/gd_ratio",
+    "train/d_accuracy",
+    "train/chroma_ratio",
+)
 
 
 def draw_curves(rows: Sequence[dict[str, Any]], file: Path, title: str) -> Path:

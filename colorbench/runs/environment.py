@@ -10,8 +10,22 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("colorbench", "torch", "torchvision", "numpy", "pillow", "hydra-core", "omegaconf", "torchmetrics",
-            "lpips", "scikit-image", "diffusers", "safetensors", "faiss-cpu", "wandb")  # fmt: skip
+PACKAGES = (
+    "colorbench",
+    "torch",
+    "torchvision",
+    "numpy",
+    "pillow",
+    "hydra-core",
+    "omegaconf",
+    "torchmetrics",
+    "lpips",
+    "scikit-image",
+    "diffusers",
+    "safetensors",
+    "faiss-cpu",
+    "wandb",
+)
 
 
 def describe(device: torch.device, precision: str) -> dict[str, Any]:
@@ -21,12 +35,16 @@ def describe(device: torch.device, precision: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: v for name in PACKAGES if (v := _version(name))},
         "git": _git(),
-        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count(),
-                    "threads": torch.get_num_threads()},
+        "machine": {
+            "system": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+        },
         "device": str(device),
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "precision": precision,
-    }  # fmt: skip
+    }
 
 
 def _version(package: str) -> str | None:

@@ -119,9 +119,13 @@ class PreservingPath(Path):
         products = alpha.square()
         betas = 1.0 - products / torch.cat([torch.ones(1, dtype=torch.float64), products[:-1]])
         wanted = {
-            "trained_betas": betas.numpy(), "prediction_type": "v_prediction", "timestep_spacing": "trailing",
-            "clip_sample": False, "set_alpha_to_one": True, **options,
-        }  # fmt: skip
+            "trained_betas": betas.numpy(),
+            "prediction_type": "v_prediction",
+            "timestep_spacing": "trailing",
+            "clip_sample": False,
+            "set_alpha_to_one": True,
+            **options,
+        }
         taken = inspect.signature(kind).parameters
         self.scheduler = kind(**{key: value for key, value in wanted.items() if key in taken})
         self.scheduler.set_timesteps(steps)

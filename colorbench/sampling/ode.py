@@ -41,9 +41,16 @@ class Heun(StepSampler):
     """Second order; churn 0 draws the start only. inflation: of the noise added (Karras et al. take 1.003 or 1.007)."""
 
     def __init__(
-        self, *, steps: Several, guidance: NotNegative, temperature: NotNegative, churn: NotNegative,
-        lowest: NotNegative, highest: Positive, inflation: Positive,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        steps: Several,
+        guidance: NotNegative,
+        temperature: NotNegative,
+        churn: NotNegative,
+        lowest: NotNegative,
+        highest: Positive,
+        inflation: Positive,
+    ) -> None:
         super().__init__(steps=steps, guidance=guidance, temperature=temperature)
         self.churn, self.lowest, self.highest, self.inflation = churn, lowest, highest, inflation
 

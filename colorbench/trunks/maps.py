@@ -89,10 +89,14 @@ class Kept:
 
     def _store(self, trunk: Trunk, height: int, width: int) -> "Store":
         said = {
-            "version": VERSION, "trunk": bytes(trunk.fingerprint.tolist()).hex(), "height": height, "width": width,
-            "mean": trunk.mean.flatten().tolist(), "std": trunk.std.flatten().tolist(),
+            "version": VERSION,
+            "trunk": bytes(trunk.fingerprint.tolist()).hex(),
+            "height": height,
+            "width": width,
+            "mean": trunk.mean.flatten().tolist(),
+            "std": trunk.std.flatten().tolist(),
             "strides": {str(stride): channels for stride, channels in trunk.strides.items()},
-        }  # fmt: skip
+        }
         name = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
         if name not in self._stores:
             numbers = sum(c * (height // s) * (width // s) for s, c in trunk.strides.items())

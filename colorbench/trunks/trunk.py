@@ -49,9 +49,19 @@ class Trunk(nn.Module):
     std: Tensor
 
     def __init__(
-        self, body: nn.Module, *, strides: Mapping[int, int], mean: Sequence[float], std: Sequence[float],
-        train: Train, known: bool, chroma_scale: int, width: int, enlarge: Enlarge, keep: bool,
-    ) -> None:  # fmt: skip
+        self,
+        body: nn.Module,
+        *,
+        strides: Mapping[int, int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        train: Train,
+        known: bool,
+        chroma_scale: int,
+        width: int,
+        enlarge: Enlarge,
+        keep: bool,
+    ) -> None:
         super().__init__()
         if chroma_scale < 1 or chroma_scale & (chroma_scale - 1) or chroma_scale > max(strides):
             raise UserError(f"trunk.chroma_scale: expected a power of 2 from 1 to {max(strides)}, got {chroma_scale}")

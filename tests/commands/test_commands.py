@@ -60,11 +60,13 @@ def test_no_command_ends_a_mistake_by_itself(name):
 @pytest.mark.parametrize(
     ("outcome", "code", "lines"),
     [
-        (None, 0, []), (1, 1, []), (UserError("no\nsuch file"), 2, ["colorbench x: no such file"]),
+        (None, 0, []),
+        (1, 1, []),
+        (UserError("no\nsuch file"), 2, ["colorbench x: no such file"]),
         (KeyboardInterrupt(), 130, ["colorbench x: interrupted"]),
         (KeyboardInterrupt("it goes on"), 130, ["colorbench x: it goes on"]),
     ],
-)  # fmt: skip
+)
 def test_what_comes_of_main_is_one_code_and_at_most_one_line(capsys, outcome, code, lines):
     def main(argv):
         assert argv == ["word"]

@@ -10,8 +10,11 @@ from PIL import Image
 
 FOLDER: dict[str, Any] = {
     "splits": {"train": "train", "valid": "val", "val": "val", "test": "test"},
-    "share": 0.1, "first": {}, "stretch": False, "max_pixels": 1_000_000,
-}  # fmt: skip
+    "share": 0.1,
+    "first": {},
+    "stretch": False,
+    "max_pixels": 1_000_000,
+}
 
 Config = Callable[..., dict[str, Any]]
 
@@ -42,10 +45,21 @@ def config(tmp_path: Path) -> Config:
         augment = {"augmentation": "standard", "flip": 0.0, "rotation": 0.0, "crop": 1.0, "jitter": 0.0, "blur": 0}
         node: dict[str, Any] = {
             "source": {"source": "folder", "root": str(root), **FOLDER},
-            "root": str(root), "size": 8, "limit": None, "val_limit": None, "test_limit": None, "min_chroma": 4.0,
-            "min_contrast": 1.0, "min_side": 8, "duplicates": False, "augment": augment,
-            "cache": str(tmp_path / "cache"), "workers": 0, "threads": None, "resident_share": 0.5,
-        }  # fmt: skip
+            "root": str(root),
+            "size": 8,
+            "limit": None,
+            "val_limit": None,
+            "test_limit": None,
+            "min_chroma": 4.0,
+            "min_contrast": 1.0,
+            "min_side": 8,
+            "duplicates": False,
+            "augment": augment,
+            "cache": str(tmp_path / "cache"),
+            "workers": 0,
+            "threads": None,
+            "resident_share": 0.5,
+        }
         assert set(changes) <= set(node), changes
         return node | changes
 

@@ -40,10 +40,14 @@ def test_pictures_come_back_exactly_and_the_official_test_split_stays(
     np.testing.assert_array_equal(first.pixels, expected)
 
 
-@pytest.mark.parametrize("make", [
-    lambda root: Archive(archive="cifar10", root=root), lambda root: Archive(archive="stl10", root=root),
-    lambda root: Imagenette(root=root, edition="160px", max_pixels=10**6),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda root: Archive(archive="cifar10", root=root),
+        lambda root: Archive(archive="stl10", root=root),
+        lambda root: Imagenette(root=root, edition="160px", max_pixels=10**6),
+    ],
+)
 def test_offline_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Any) -> None:
     from urllib.error import URLError
 

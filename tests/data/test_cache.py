@@ -30,8 +30,10 @@ def silent(_: str) -> None: ...
 
 def recipe(**changes: Any) -> Recipe:
     limits = dict.fromkeys(SPLITS)
-    return Recipe(**{"size": 8, "limits": limits, "min_chroma": 4.0, "min_contrast": 1.0, "min_side": 8,
-                     "duplicates": False} | changes)  # fmt: skip
+    return Recipe(
+        **{"size": 8, "limits": limits, "min_chroma": 4.0, "min_contrast": 1.0, "min_side": 8, "duplicates": False}
+        | changes
+    )
 
 
 def build(root: Path, cache: Path, workers: int = 0, **changes: Any) -> Path:
@@ -118,8 +120,10 @@ def test_a_changed_folder_makes_another_cache(photos: Path, tmp_path: Path, chan
     assert build(photos, tmp_path / "cache") != first
 
 
-@pytest.mark.parametrize("change", [{"size": 16}, {"min_chroma": 5.0}, {"duplicates": True},
-                                    {"limits": {"train": 3, "val": None, "test": None}}])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [{"size": 16}, {"min_chroma": 5.0}, {"duplicates": True}, {"limits": {"train": 3, "val": None, "test": None}}],
+)
 def test_another_recipe_makes_another_cache(photos: Path, tmp_path: Path, change: dict[str, Any]) -> None:
     assert build(photos, tmp_path / "cache") != build(photos, tmp_path / "cache", **change)
 

@@ -146,10 +146,16 @@ def test_no_color_image_is_one_clear_line_with_the_reasons(tmp_path: Path, confi
             open_data(config(tmp_path / "gray"), tell=silent)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"size": 0}, "data.size"), ({"size": "big"}, "data.size"), ({"limit": 0}, "data.limit"),
-    ({"val_limit": -1}, "data.val_limit"), ({"cache": 3}, "data.cache"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": 0}, "data.size"),
+        ({"size": "big"}, "data.size"),
+        ({"limit": 0}, "data.limit"),
+        ({"val_limit": -1}, "data.val_limit"),
+        ({"cache": 3}, "data.cache"),
+    ],
+)
 def test_an_impossible_value_is_one_line_that_names_the_key(
     photos: Path, config: Config, change: dict[str, Any], message: str
 ) -> None:

@@ -120,9 +120,14 @@ def test_a_file_that_vanishes_is_dropped(tmp_path: Path) -> None:
     assert answer == Dropped("unreadable: No such file or directory")
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda p: None, "does not exist"), (lambda p: p.write_text(""), "is a file"), (lambda p: p.mkdir(), "no image"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: None, "does not exist"),
+        (lambda p: p.write_text(""), "is a file"),
+        (lambda p: p.mkdir(), "no image"),
+    ],
+)
 def test_a_root_that_holds_nothing_is_one_clear_line(tmp_path: Path, make, message: str) -> None:  # type: ignore[no-untyped-def]
     make(tmp_path / "root")
     with pytest.raises(UserError, match=message) as caught:

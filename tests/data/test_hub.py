@@ -34,8 +34,14 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def hub(dataset: Path | str, **changes: Any) -> Hub:
-    options = {"config": None, "revision": None, "column": "image", "stretch": False, "max_pixels": 10**6,
-               "splits": {"train": "train", "validation": "val"}}  # fmt: skip
+    options = {
+        "config": None,
+        "revision": None,
+        "column": "image",
+        "stretch": False,
+        "max_pixels": 10**6,
+        "splits": {"train": "train", "validation": "val"},
+    }
     return Hub(dataset=str(dataset), **options | changes)  # type: ignore[arg-type]
 
 

@@ -52,12 +52,15 @@ def test_paths_start_from_the_root(pictures: Path) -> None:
     assert [type(answer) for answer in source.render(list(source.items()), 4)] == [Rendered]
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("path\nx/0.png\n", r"row 1 of .* has nothing under 'file' \(columns: path\)"),
-    ("file,split\nx/0.png,holdout\n", "row 1 of .*: expected train, val or test, got 'holdout'"),
-    ("file\nx/0.png\nx/0.png\n", "lists x/0.png more than once"),
-    ("file\n", "lists no picture"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path\nx/0.png\n", r"row 1 of .* has nothing under 'file' \(columns: path\)"),
+        ("file,split\nx/0.png,holdout\n", "row 1 of .*: expected train, val or test, got 'holdout'"),
+        ("file\nx/0.png\nx/0.png\n", "lists x/0.png more than once"),
+        ("file\n", "lists no picture"),
+    ],
+)
 def test_a_wrong_list_is_one_clear_line(pictures: Path, text: str, message: str) -> None:
     (pictures / "list.csv").write_text(text)
     with pytest.raises(UserError, match=message):

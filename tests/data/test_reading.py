@@ -133,8 +133,15 @@ def test_errors_shrink_with_more_scenes():
 
 def test_scenes_without_readable_objects_are_refused(scenes):
     empty = law.read(scenes[0], np.zeros((1, 2, 64, 64), np.float32))
-    bare = type(empty)(**{**vars(empty), "measured": empty.measured[:0], "modes": empty.modes[:, :0],
-                          "residual": empty.residual[:, :0], "weight": empty.weight[:0]})  # fmt: skip
+    bare = type(empty)(
+        **{
+            **vars(empty),
+            "measured": empty.measured[:0],
+            "modes": empty.modes[:, :0],
+            "residual": empty.residual[:, :0],
+            "weight": empty.weight[:0],
+        }
+    )
     with pytest.raises(ValueError, match="large enough"):
         law.score([bare])
 

@@ -105,8 +105,13 @@ def test_scenes_are_the_same_in_another_process_with_other_thread_counts():
     )
     digests = set()
     for threads in ("1", "2"):
-        out = subprocess.run([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": threads}, check=True,
-                             capture_output=True, text=True)  # fmt: skip
+        out = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "OMP_NUM_THREADS": threads},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         count, digest = out.stdout.split()
         assert count == threads
         digests.add(digest)
@@ -191,7 +196,7 @@ GOLDEN = [
     ("coast", 13, 67.4, "sky:0", "hill:0", "sea:0"),
     ("street", 25, 59.7, "sky:2", "hill:3", "meadow:0"),
     ("country", 19, 65.4, "sky:0", "balloon:2", "wood:0"),
-]  # fmt: skip
+]
 
 
 def test_the_pictures_of_every_level_are_the_ones_that_published_numbers_speak_of():

@@ -54,8 +54,17 @@ def shards(tmp_path: Path) -> str:
 
 
 def source(shards: str, tmp_path: Path, **changes: Any) -> dict[str, Any]:
-    return {"source": "shards", "shards": shards, "held_out": 1, "sample": 1, "lanes": 4, "shuffle": 3,
-            "spool": str(tmp_path / "spool"), "stretch": False, "max_pixels": 10**6} | changes  # fmt: skip
+    return {
+        "source": "shards",
+        "shards": shards,
+        "held_out": 1,
+        "sample": 1,
+        "lanes": 4,
+        "shuffle": 3,
+        "spool": str(tmp_path / "spool"),
+        "stretch": False,
+        "max_pixels": 10**6,
+    } | changes
 
 
 def opened(shards: str, tmp_path: Path, config: Config, **changes: Any) -> DataSet:
@@ -130,8 +139,10 @@ def test_ranks_that_cannot_share_the_lanes_are_one_clear_line(shards: str, tmp_p
 
 
 def test_members_that_point_out_of_the_shard_are_only_labels(tmp_path: Path) -> None:
-    write(tmp_path / "a.tar", {"/etc/x.png": encoded(0), "../../y.png": encoded(1), "./z.png": encoded(2),
-                               "z.png": encoded(3)})  # fmt: skip
+    write(
+        tmp_path / "a.tar",
+        {"/etc/x.png": encoded(0), "../../y.png": encoded(1), "./z.png": encoded(2), "z.png": encoded(3)},
+    )
     with tarfile.open(tmp_path / "a.tar", "a") as tar:
         for kind, name in ((tarfile.SYMTYPE, "link.png"), (tarfile.LNKTYPE, "hard.png"), (tarfile.CHRTYPE, "dev.png")):
             info = tarfile.TarInfo(name)
@@ -170,9 +181,14 @@ def test_a_damaged_or_vanished_shard_ends_in_one_clear_line(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("word", "message"), [
-    ("pipe:cat", "pipe: addresses are not read"), ("/nowhere/{0..3}.tar", "/nowhere/0.tar does not"), ("", "0 shards"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("pipe:cat", "pipe: addresses are not read"),
+        ("/nowhere/{0..3}.tar", "/nowhere/0.tar does not"),
+        ("", "0 shards"),
+    ],
+)
 def test_a_wrong_address_is_one_clear_line(tmp_path: Path, word: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         list(built(word, tmp_path).items())

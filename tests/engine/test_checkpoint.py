@@ -22,8 +22,17 @@ def test_a_resumed_run_ends_with_the_same_weights_averages_and_optimizer_states(
     whole = Duel()
     twin = Duel()
     twin.load_state_dict(whole.state_dict())
-    optim = {"optimizer": "adam", "betas": [0.5, 0.9], "eps": 1e-8, "weight_decay": 0.0, "lr": 0.01, "clip": 1.0,
-             "groups": {}, "decay": {"decay": "cosine", "warmup": 0.0, "floor": 0.0}, "ema": 0.9}  # fmt: skip
+    optim = {
+        "optimizer": "adam",
+        "betas": [0.5, 0.9],
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+        "lr": 0.01,
+        "clip": 1.0,
+        "groups": {},
+        "decay": {"decay": "cosine", "warmup": 0.0, "floor": 0.0},
+        "ema": 0.9,
+    }
     one = engine(whole, tmp_path / "a", optim=optim)
     one.fit()
     first = engine(twin, tmp_path / "b", optim=optim)

@@ -229,10 +229,12 @@ def test_a_group_with_an_interval_takes_every_nth_step(tmp_path):
     def spy(batch, phase, sums):
         before = copy.deepcopy(family)
         original(batch, phase, sums)
-        moved.append(tuple(
-            not torch.equal(getattr(family, name).weight, getattr(before, name).weight)
-            for name in ("discriminator", "generator")
-        ))  # fmt: skip
+        moved.append(
+            tuple(
+                not torch.equal(getattr(family, name).weight, getattr(before, name).weight)
+                for name in ("discriminator", "generator")
+            )
+        )
 
     runner._step = spy
     runner.fit()

@@ -15,9 +15,15 @@ from colorbench.family import Family, Objective
 from colorbench.noise import Noise
 
 SETTINGS = Settings(
-    accumulate=1, channels_last=False, log_every="50%", validate_every="50%", keep_every=None, checkpoint_seconds=1e9,
-    patience=None, max_bad_steps=3,
-)  # fmt: skip
+    accumulate=1,
+    channels_last=False,
+    log_every="50%",
+    validate_every="50%",
+    keep_every=None,
+    checkpoint_seconds=1e9,
+    patience=None,
+    max_bad_steps=3,
+)
 SGD = {
     "optimizer": "sgd",
     "momentum": 0.0,
@@ -115,11 +121,21 @@ def engine(family: Family, folder: Path, **changes: Any) -> Engine:
     if "phases" in changes:
         changes["phases"] = {"phases": changes["phases"]}
     arguments: dict[str, Any] = {
-        "family": family, "batches": batches(), "optim": SGD, "phases": {"phases": []},
+        "family": family,
+        "batches": batches(),
+        "optim": SGD,
+        "phases": {"phases": []},
         "budget": Budget(images=80, seconds=None),
-        "settings": SETTINGS, "batch_size": 8, "seed": 0, "device": torch.device("cpu"), "precision": "fp32",
-        "folder": folder, "record": memory, "monitor": memory, "progress": Progress("toy", quiet=True),
-    }  # fmt: skip
+        "settings": SETTINGS,
+        "batch_size": 8,
+        "seed": 0,
+        "device": torch.device("cpu"),
+        "precision": "fp32",
+        "folder": folder,
+        "record": memory,
+        "monitor": memory,
+        "progress": Progress("toy", quiet=True),
+    }
     return Engine(**{**arguments, **changes})
 
 

@@ -14,10 +14,22 @@ from colorbench.registry import build
 from colorbench.runs import config
 
 SMALL: dict[str, Any] = {
-    "width": 16, "max_width": 32, "levels": 3, "blocks": 1, "layers": 2, "base": 8, "poolings": 2, "stem": "half",
-    "posterior_width": 8, "latent": 16, "multipliers": [1, 1], "condition_width": 16, "steps": 8,
-    "widths": [16, 32], "style": 16,
-}  # fmt: skip
+    "width": 16,
+    "max_width": 32,
+    "levels": 3,
+    "blocks": 1,
+    "layers": 2,
+    "base": 8,
+    "poolings": 2,
+    "stem": "half",
+    "posterior_width": 8,
+    "latent": 16,
+    "multipliers": [1, 1],
+    "condition_width": 16,
+    "steps": 8,
+    "widths": [16, 32],
+    "style": 16,
+}
 """Option of any network or sampler -> a value that makes it quick, where it is of the same type."""
 
 

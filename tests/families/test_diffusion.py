@@ -182,10 +182,21 @@ def test_any_chroma_scale_works_and_a_smaller_map_costs_less():
 
     flops = {}
     for scale in (1, 2, 4):
-        network = build("network", {
-            "network": "denoiser", "outputs": 2, "scale": scale, "width": 32, "multipliers": [1, 1], "blocks": 1,
-            "attention": 1, "condition_width": 16, "norm": "batch", "dropout": 0.0,
-        })  # fmt: skip
+        network = build(
+            "network",
+            {
+                "network": "denoiser",
+                "outputs": 2,
+                "scale": scale,
+                "width": 32,
+                "multipliers": [1, 1],
+                "blocks": 1,
+                "attention": 1,
+                "condition_width": 16,
+                "norm": "batch",
+                "dropout": 0.0,
+            },
+        )
         maps = network.encode(torch.zeros(1, 1, 64, 64))
         with FlopCounterMode(display=False) as counter:
             network.denoise(torch.zeros(1, 2, 64 // scale, 64 // scale), torch.zeros(1), maps)

@@ -21,9 +21,19 @@ class Browser:
         assert PROGRAM
         ours, theirs = os.pipe(), os.pipe()  # the browser reads commands from 3 and writes answers to 4
         script = f'exec "$0" "$@" 3<&{ours[0]} 4>&{theirs[1]}'
-        words = [PROGRAM, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run",
-                 f"--window-size={size}", f"--user-data-dir={folder / 'profile'}", "--disable-component-update",
-                 "--disable-background-networking", "about:blank"]  # fmt: skip
+        words = [
+            PROGRAM,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--remote-debugging-pipe",
+            "--no-first-run",
+            f"--window-size={size}",
+            f"--user-data-dir={folder / 'profile'}",
+            "--disable-component-update",
+            "--disable-background-networking",
+            "about:blank",
+        ]
         self.process = subprocess.Popen(
             ["bash", "-c", script, *words], pass_fds=(ours[0], theirs[1]), stderr=subprocess.DEVNULL
         )

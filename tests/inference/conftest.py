@@ -14,30 +14,67 @@ from colorbench.inference import portable
 from colorbench.registry import build
 
 UNET = {
-    "network": "unet", "trunk": None, "inputs": 1, "outputs": 2, "width": 8, "max_width": 8, "levels": 2, "stem": 2,
-    "blocks": 1, "norm": "batch", "activation": "relu",
-}  # fmt: skip
+    "network": "unet",
+    "trunk": None,
+    "inputs": 1,
+    "outputs": 2,
+    "width": 8,
+    "max_width": 8,
+    "levels": 2,
+    "stem": 2,
+    "blocks": 1,
+    "norm": "batch",
+    "activation": "relu",
+}
 REGRESSION = {
-    "family": "regression", "head": "ab", "network": UNET, "distance": {"distance": "l1"}, "perceptual": None,
+    "family": "regression",
+    "head": "ab",
+    "network": UNET,
+    "distance": {"distance": "l1"},
+    "perceptual": None,
     "weights": {"distance": 1, "perceptual": 0},
-}  # fmt: skip
+}
 VAE = {
-    "family": "vae", "distance": {"distance": "mse"}, "perceptual": None,
+    "family": "vae",
+    "distance": {"distance": "mse"},
+    "perceptual": None,
     "weights": {"distance": 1, "kl": 1, "perceptual": 0},
     "network": {
-        "network": "latent", "latent": 8, "width": 8, "max_width": 8, "levels": 2, "skips": False, "posterior_width": 8,
-        "norm": "batch", "activation": "relu",
+        "network": "latent",
+        "latent": 8,
+        "width": 8,
+        "max_width": 8,
+        "levels": 2,
+        "skips": False,
+        "posterior_width": 8,
+        "norm": "batch",
+        "activation": "relu",
     },
-}  # fmt: skip
+}
 RETRIEVAL = {
-    "family": "retrieval", "generator": UNET, "discriminator": {
-        "network": "patch", "inputs": 3, "width": 8, "layers": 1, "norm": "none", "spectral": False, "init_std": 0.02,
+    "family": "retrieval",
+    "generator": UNET,
+    "discriminator": {
+        "network": "patch",
+        "inputs": 3,
+        "width": 8,
+        "layers": 1,
+        "norm": "none",
+        "spectral": False,
+        "init_std": 0.02,
     },
-    "embedder": {"network": "thumbnail", "grid": 4, "directions": 4}, "index": {"index": "torch"},
-    "distance": {"distance": "l1"}, "adversary": {"adversary": "bce"}, "perceptual": None, "hint": "blend",
-    "hint_weight": 0.5, "bank_size": 4, "bank_limit": None, "duplicate": 0.1,
+    "embedder": {"network": "thumbnail", "grid": 4, "directions": 4},
+    "index": {"index": "torch"},
+    "distance": {"distance": "l1"},
+    "adversary": {"adversary": "bce"},
+    "perceptual": None,
+    "hint": "blend",
+    "hint_weight": 0.5,
+    "bank_size": 4,
+    "bank_limit": None,
+    "duplicate": 0.1,
     "weights": {"distance": 1, "adversarial": 1, "perceptual": 0},
-}  # fmt: skip
+}
 MODELS = {"regression": REGRESSION, "vae": VAE, "retrieval": RETRIEVAL}
 
 

@@ -95,12 +95,31 @@ def test_every_failure_is_named_and_nothing_is_written_for_it(album, models, cap
     (album / "cut.jpg").write_bytes((album / "deep" / "c.jpg").read_bytes()[:200])
     (album / "text.png").write_text("no picture")
     (album / "evil\n\x1b[31m.png").write_text("no picture")
-    assert main([str(album), str(album / "gone.png"), "--model", str(models("regression")), "-o",
-                 str(album.parent / "out"), "--device", "cpu"]) == 1  # fmt: skip
+    assert (
+        main(
+            [
+                str(album),
+                str(album / "gone.png"),
+                "--model",
+                str(models("regression")),
+                "-o",
+                str(album.parent / "out"),
+                "--device",
+                "cpu",
+            ]
+        )
+        == 1
+    )
     said = capsys.readouterr()
     assert "3 colored, 6 failed" in said.out
-    for word in ("red.png: in color already", "black.png: no color", "cut.jpg: unreadable", "text.png: not a picture",
-                 "gone.png: no such", "evil\\n\\x1b[31m.png"):  # fmt: skip
+    for word in (
+        "red.png: in color already",
+        "black.png: no color",
+        "cut.jpg: unreadable",
+        "text.png: not a picture",
+        "gone.png: no such",
+        "evil\\n\\x1b[31m.png",
+    ):
         assert word in said.err
     assert "\x1b" not in said.err
     written = {p.name for p in (album.parent / "out").rglob("*.*") if p.suffix != ".jsonl"}
@@ -206,8 +225,13 @@ def test_fifty_megapixels_are_colored_in_bounded_memory(models, tmp_path):
     Image.fromarray(levels()).save(tmp_path / "small.png")
     for name in ("small", "scan"):
         words = [str(tmp_path / f"{name}.png"), "--model", str(models("regression")), "-o", str(tmp_path / "out")]
-        done = subprocess.run([sys.executable, "-c", program, *words, "--device", "cpu"], capture_output=True,
-                              text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words, "--device", "cpu"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            check=True,
+        )
         peaks[name] = int(done.stdout.split("peak")[1])
     print(peaks)
     assert peaks["scan"] - peaks["small"] < 800  # MB; the pixels alone are 48 in and 144 out

@@ -83,8 +83,10 @@ def site(models, tmp_path_factory):
     words = [str(models("regression")), str(models("vae")), "--port", str(port), "--max-megapixels", "2"]
     server = subprocess.Popen(
         [sys.executable, "-m", "colorbench", "demo", *words, "--device", "cpu", "--max-megabytes", "3"],
-        stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)},
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder)},
+    )
     try:
         assert f"http://127.0.0.1:{port}" in server.stdout.readline()
         yield f"http://127.0.0.1:{port}", folder

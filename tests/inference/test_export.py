@@ -58,9 +58,10 @@ def test_other_batches_and_sizes_than_the_traced_ones_agree(kind, rgb, models, t
 
 
 PICTURE = {
-    **REGRESSION, "head": "rgb",
+    **REGRESSION,
+    "head": "rgb",
     "network": {"network": "unetcolorizer", "inputs": 1, "outputs": 3, "base": 8, "poolings": 2},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", ["onnx", pytest.param("torch-export", marks=pytest.mark.slow)])
@@ -89,14 +90,25 @@ def test_what_cannot_be_exported_is_refused(models, tmp_path):
 
 
 DIFFUSION = {
-    "family": "diffusion", "chroma_scale": 2, "min_snr": None,
-    "times": 1, "drop": 0.0,
+    "family": "diffusion",
+    "chroma_scale": 2,
+    "min_snr": None,
+    "times": 1,
+    "drop": 0.0,
     "weights": {"denoising": 1},
     "network": {
-        "network": "denoiser", "outputs": 2, "scale": 2, "width": 8, "multipliers": [1, 2], "blocks": 1, "attention": 1,
-        "condition_width": 8, "norm": "batch", "dropout": 0.0,
+        "network": "denoiser",
+        "outputs": 2,
+        "scale": 2,
+        "width": 8,
+        "multipliers": [1, 2],
+        "blocks": 1,
+        "attention": 1,
+        "condition_width": 8,
+        "norm": "batch",
+        "dropout": 0.0,
     },
-}  # fmt: skip
+}
 COSINE = {"schedule": "cosine", "shift": 4.0}
 KARRAS = {"schedule": "karras", "highest": 160.0, "lowest": 0.004, "rho": 7.0, "mean": 0.0, "deviation": 1.2}
 CHURN = {"sampler": "heun", "steps": 3, "churn": 1.0, "lowest": 0.05, "highest": 50.0, "inflation": 1.003}
@@ -108,10 +120,12 @@ LOOPS = [
     ),
     pytest.param({"sampler": "dpmpp", "steps": 5}, COSINE, {"parameterization": "x0"}, marks=pytest.mark.slow),
     pytest.param(
-        {"sampler": "euler", "steps": 5}, {"schedule": "straight", "shift": 4.0, "spread": None},
-        {"parameterization": "velocity"}, marks=pytest.mark.slow,
+        {"sampler": "euler", "steps": 5},
+        {"schedule": "straight", "shift": 4.0, "spread": None},
+        {"parameterization": "velocity"},
+        marks=pytest.mark.slow,
     ),
-]  # fmt: skip
+]
 EVERY_LOOP = [case.values if hasattr(case, "values") else case for case in LOOPS]
 
 
@@ -157,8 +171,9 @@ def test_the_shipped_program_needs_neither_pytorch_nor_colorbench():
     source = Path(standalone.__file__).read_text()
     imported = {
         (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0]
-        for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)
-    }  # fmt: skip
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
     assert imported - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "PIL"}
     gray = torch.linspace(0, 1, 50)
     L = color.encode(gray.view(1, 1, 1, 50).expand(1, 3, 1, 50).contiguous())[0].flatten()

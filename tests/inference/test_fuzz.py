@@ -64,8 +64,10 @@ def test_two_thousand_mutated_pictures_are_colored_or_named(models, tmp_path, ca
     failed = {line.split(": ")[1].rsplit("/", 1)[-1] for line in said.err.splitlines() if line.startswith("colorbench")}
     colored = {p.name for p in (tmp_path / "out").iterdir() if p.suffix != ".jsonl"}
     with capsys.disabled():
-        print(f"\nprepare: {kept} kept, {COUNT - kept} dropped, slowest {slowest:.3f} s; "
-              f"colorize: {len(colored)} colored, {len(failed)} named")  # fmt: skip
+        print(
+            f"\nprepare: {kept} kept, {COUNT - kept} dropped, slowest {slowest:.3f} s; "
+            f"colorize: {len(colored)} colored, {len(failed)} named"
+        )
     assert code == 1
     assert not colored & failed
     assert len(colored) + len(failed) == COUNT

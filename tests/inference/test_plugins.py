@@ -37,10 +37,16 @@ def here(tmp_path, monkeypatch):
     run = tmp_path / "outputs" / "study" / "downloaded"
     model = {**REGRESSION, "family": "theirs"}
     config = {
-        "model": model, "plugins": ["their_code"], "engine": {"patience": None}, "seed": 0, "budget": {},
-        "run": {"model": "theirs"}, "data": {"size": 16, "source": {"source": "scenes"}, "limit": None},
-        "metrics": {}, "protocol": {},
-    }  # fmt: skip
+        "model": model,
+        "plugins": ["their_code"],
+        "engine": {"patience": None},
+        "seed": 0,
+        "budget": {},
+        "run": {"model": "theirs"},
+        "data": {"size": 16, "source": {"source": "scenes"}, "limit": None},
+        "metrics": {},
+        "protocol": {},
+    }
     with RunFolder(run) as folder:
         folder.write_text("config.yaml", yaml.safe_dump(config))
         folder.set_status("finished")

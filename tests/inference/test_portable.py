@@ -89,14 +89,19 @@ def test_sizes_are_checked_before_anything_is_allocated(models, tmp_path):
 @pytest.mark.parametrize(
     "model",
     [
-        {"family": "os.system"}, {"family": "regresion"}, {"_target_": "os.system"}, {},
-        {**REGRESSION, "network": {"network": "builtins.eval"}}, {**REGRESSION, "network": "rm -rf"},
+        {"family": "os.system"},
+        {"family": "regresion"},
+        {"_target_": "os.system"},
+        {},
+        {**REGRESSION, "network": {"network": "builtins.eval"}},
+        {**REGRESSION, "network": "rm -rf"},
         {**REGRESSION, "network": {**REGRESSION["network"], "_target_": "os.system"}},
-        {**REGRESSION, "plugins": ["antigravity"]}, {**REGRESSION, "head": [1]},
+        {**REGRESSION, "plugins": ["antigravity"]},
+        {**REGRESSION, "head": [1]},
         {**REGRESSION, "network": {**REGRESSION["network"], "width": -3}},
         {**REGRESSION, "network": {**REGRESSION["network"], "stem": 0}},
     ],
-)  # fmt: skip
+)
 def test_a_configuration_can_choose_among_registered_components_and_nothing_else(model, models, tmp_path):
     _refused(_changed(models, tmp_path, model=model), ".")
 

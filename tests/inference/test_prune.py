@@ -23,10 +23,17 @@ NETWORKS = {
     "unet": {**UNET, "levels": 3, "blocks": 2, "max_width": 16},
     "unetcolorizer": {"network": "unetcolorizer", "inputs": 1, "outputs": 2, "base": 8, "poolings": 2},
     "autoencoder": {
-        "network": "autoencoder", "inputs": 1, "outputs": 2, "width": 8, "max_width": 16, "levels": 3, "blocks": 1,
-        "norm": "batch", "activation": "relu",
+        "network": "autoencoder",
+        "inputs": 1,
+        "outputs": 2,
+        "width": 8,
+        "max_width": 16,
+        "levels": 3,
+        "blocks": 1,
+        "norm": "batch",
+        "activation": "relu",
     },
-}  # fmt: skip
+}
 
 
 def _with(name):
@@ -58,8 +65,10 @@ def test_channels_that_are_dead_go_and_the_answer_stays(name):
     large, small = anatomy(family, 32), anatomy(slim, 32)
     assert small.parameters < 0.35 * large.parameters
     assert small.operations < 0.4 * large.operations
-    assert smaller["network"] == {**config["network"], **{k: v for k, v in smaller["network"].items() if "width" in k
-                                  or k == "base"}}  # fmt: skip
+    assert smaller["network"] == {
+        **config["network"],
+        **{k: v for k, v in smaller["network"].items() if "width" in k or k == "base"},
+    }
 
 
 def test_the_configuration_describes_the_pruned_model_alone(tmp_path):
@@ -100,11 +109,25 @@ def test_a_run_is_pruned_trained_on_by_the_printed_command_and_gets_better(model
         Image.fromarray(small).resize((20, 20), Image.Resampling.BICUBIC).save(tmp_path / "photos" / f"{i}.png")
     network = f"model.{key}"
     words = [
-        f"model={model}", f"{network}.width=16", f"{network}.max_width=16", f"{network}.levels=2", "data=folder",
-        f"data.root={tmp_path / 'photos'}", f"data.cache={tmp_path / 'cache'}", "data.size=16", "data.workers=0",
-        "batch_size=8", "budget.images=256", "monitor.images=8", "monitor.previews=0", "device=cpu", "precision=fp32",
-        "evaluate=false", f"output={tmp_path / 'outputs'}", "optim.lr=0.003",
-    ]  # fmt: skip
+        f"model={model}",
+        f"{network}.width=16",
+        f"{network}.max_width=16",
+        f"{network}.levels=2",
+        "data=folder",
+        f"data.root={tmp_path / 'photos'}",
+        f"data.cache={tmp_path / 'cache'}",
+        "data.size=16",
+        "data.workers=0",
+        "batch_size=8",
+        "budget.images=256",
+        "monitor.images=8",
+        "monitor.previews=0",
+        "device=cpu",
+        "precision=fp32",
+        "evaluate=false",
+        f"output={tmp_path / 'outputs'}",
+        "optim.lr=0.003",
+    ]
     colorbench(words)
     (first,) = (tmp_path / "outputs/default").iterdir()
     prune_main([str(first), "--ratio", "0.5", "-o", str(tmp_path / "slim")])

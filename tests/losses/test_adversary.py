@@ -67,9 +67,18 @@ def test_the_gradient_penalty_is_zero_where_the_slope_is_one_and_known_elsewhere
 @each
 def test_a_game_moves_the_discriminator_first_and_the_generator_against_the_new_one(config):
     torch.manual_seed(0)
-    discriminator = registry.build("network", {
-        "network": "patch", "inputs": 3, "width": 8, "layers": 2, "norm": "none", "spectral": True, "init_std": 0.02,
-    })  # fmt: skip
+    discriminator = registry.build(
+        "network",
+        {
+            "network": "patch",
+            "inputs": 3,
+            "width": 8,
+            "layers": 2,
+            "norm": "none",
+            "spectral": True,
+            "init_std": 0.02,
+        },
+    )
     batch = Batch.of_bytes(torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8), torch.arange(4))
     ab_hat = torch.zeros_like(batch.ab).requires_grad_()
     game = Game(discriminator, registry.build("adversary", config))

@@ -7,9 +7,11 @@ from colorbench import registry
 from colorbench.noise import Noise
 
 CHROMA = [
-    {"distance": "l1"}, {"distance": "mse"}, {"distance": "huber", "delta": 0.05},
+    {"distance": "l1"},
+    {"distance": "mse"},
+    {"distance": "huber", "delta": 0.05},
     {"distance": "charbonnier", "epsilon": 0.001},
-]  # fmt: skip
+]
 
 
 def draw(b=3, h=16, w=16):

@@ -28,9 +28,15 @@ def test_lpips_equals_the_published_code_on_the_same_trunk(net, tmp_path):
     name, _ = TRUNKS[net]
     trunk = classifier(name, "none")
     torch.save(trunk.state_dict(), tmp_path / "trunk.pth")
-    ours = registry.build("distance", {
-        "distance": "lpips", "net": net, "weights": str(tmp_path / "trunk.pth"), "heads": "published",
-    })  # fmt: skip
+    ours = registry.build(
+        "distance",
+        {
+            "distance": "lpips",
+            "net": net,
+            "weights": str(tmp_path / "trunk.pth"),
+            "heads": "published",
+        },
+    )
     theirs = lpips.LPIPS(net=net, pnet_rand=True, verbose=False).eval()
     values = list(trunk.features.state_dict().values())
     for parameter, value in zip(theirs.net.state_dict().values(), values, strict=True):
@@ -44,9 +50,13 @@ def test_lpips_equals_the_published_code_on_the_same_trunk(net, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "config", [{"distance": "lpips", "net": "squeeze", "weights": "none", "heads": "published"},
-               {"distance": "vgg_feature", "weights": "none"}], ids=lambda c: c["distance"],
-)  # fmt: skip
+    "config",
+    [
+        {"distance": "lpips", "net": "squeeze", "weights": "none", "heads": "published"},
+        {"distance": "vgg_feature", "weights": "none"},
+    ],
+    ids=lambda c: c["distance"],
+)
 def test_it_is_per_image_has_finite_slopes_at_gray_and_nothing_to_train_or_save(config):
     distance = registry.build("distance", config)
     batch = Batch.of_bytes(pictures(0, 32), torch.arange(2))
@@ -86,9 +96,15 @@ def test_a_model_opened_from_a_checkpoint_needs_no_weights_and_never_trains_on_r
 
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="the SqueezeNet file is not here")
 def test_trained_squeezenet_weights_load_and_see_color():
-    distance = registry.build("distance", {
-        "distance": "lpips", "net": "squeeze", "weights": str(WEIGHTS), "heads": "published",
-    })  # fmt: skip
+    distance = registry.build(
+        "distance",
+        {
+            "distance": "lpips",
+            "net": "squeeze",
+            "weights": str(WEIGHTS),
+            "heads": "published",
+        },
+    )
     batch = Batch.of_bytes(pictures(0), torch.arange(2))
     near, far = (distance(batch.L, batch.ab * k, batch.ab) for k in (0.9, 0.0))
     assert (near < far).all()

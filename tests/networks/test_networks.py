@@ -10,13 +10,30 @@ from colorbench.networks.denoiser import Attention
 from colorbench.networks.guided import enlarge, shrink
 
 UNET = {
-    "network": "unet", "trunk": None, "inputs": 1, "outputs": 2, "width": 16, "max_width": 32, "levels": 3, "stem": 2,
-    "blocks": 1, "norm": "batch", "activation": "relu",
-}  # fmt: skip
+    "network": "unet",
+    "trunk": None,
+    "inputs": 1,
+    "outputs": 2,
+    "width": 16,
+    "max_width": 32,
+    "levels": 3,
+    "stem": 2,
+    "blocks": 1,
+    "norm": "batch",
+    "activation": "relu",
+}
 RESUNET = {
-    "network": "resunet", "hints": 0, "outputs": 2, "depth": 18, "stem": "full", "blocks": 1, "width": 8,
-    "norm": "batch", "activation": "relu", "weights": "none",
-}  # fmt: skip
+    "network": "resunet",
+    "hints": 0,
+    "outputs": 2,
+    "depth": 18,
+    "stem": "full",
+    "blocks": 1,
+    "width": 8,
+    "norm": "batch",
+    "activation": "relu",
+    "weights": "none",
+}
 
 
 def test_padding_is_undone_by_cropping():
@@ -45,10 +62,19 @@ def test_an_unknown_normalization_or_depth_or_stem_is_one_clear_line():
 
 @pytest.mark.parametrize("depth", [18, 34, 50])
 def test_every_depth_of_resnet_works(depth):
-    network = registry.build("network", {
-        "network": "resnet", "outputs": 2, "depth": depth, "stem": "full", "width": 8, "norm": "batch",
-        "activation": "relu", "weights": "none",
-    }).eval()  # fmt: skip
+    network = registry.build(
+        "network",
+        {
+            "network": "resnet",
+            "outputs": 2,
+            "depth": depth,
+            "stem": "full",
+            "width": 8,
+            "norm": "batch",
+            "activation": "relu",
+            "weights": "none",
+        },
+    ).eval()
     assert network(torch.zeros(1, 1, 40, 33)).shape == (1, 2, 40, 33)
 
 
@@ -64,9 +90,18 @@ def test_hints_start_without_effect_and_can_be_learned(stem):
 
 
 def test_the_patches_of_pix2pix_are_70_pixels_wide():
-    network = registry.build("network", {
-        "network": "patch", "inputs": 3, "width": 4, "layers": 3, "norm": "none", "spectral": False, "init_std": 0.02,
-    })  # fmt: skip
+    network = registry.build(
+        "network",
+        {
+            "network": "patch",
+            "inputs": 3,
+            "width": 4,
+            "layers": 3,
+            "norm": "none",
+            "spectral": False,
+            "init_std": 0.02,
+        },
+    )
     ab = torch.zeros(1, 2, 256, 256, requires_grad=True)
     logits = network(torch.zeros(1, 1, 256, 256), ab)
     assert logits.shape[-2:] == (30, 30)
@@ -79,9 +114,18 @@ def test_the_patches_of_pix2pix_are_70_pixels_wide():
 
 
 def test_spectral_normalization_bounds_every_convolution():
-    network = registry.build("network", {
-        "network": "patch", "inputs": 3, "width": 8, "layers": 2, "norm": "none", "spectral": True, "init_std": 5.0,
-    })  # fmt: skip
+    network = registry.build(
+        "network",
+        {
+            "network": "patch",
+            "inputs": 3,
+            "width": 8,
+            "layers": 2,
+            "norm": "none",
+            "spectral": True,
+            "init_std": 5.0,
+        },
+    )
     for _ in range(20):
         network(torch.randn(1, 1, 32, 32), torch.randn(1, 2, 32, 32))
     for layer in network.body:
@@ -112,10 +156,21 @@ def test_enlarging_follows_the_edges_of_the_guide(scale):
 
 def test_the_denoiser_uses_condition_and_time_and_every_place_sees_every_other():
     torch.manual_seed(0)
-    network = registry.build("network", {
-        "network": "denoiser", "outputs": 2, "scale": 4, "width": 32, "multipliers": [1, 1], "blocks": 1,
-        "attention": 1, "condition_width": 16, "norm": "batch", "dropout": 0.0,
-    }).eval()  # fmt: skip
+    network = registry.build(
+        "network",
+        {
+            "network": "denoiser",
+            "outputs": 2,
+            "scale": 4,
+            "width": 32,
+            "multipliers": [1, 1],
+            "blocks": 1,
+            "attention": 1,
+            "condition_width": 16,
+            "norm": "batch",
+            "dropout": 0.0,
+        },
+    ).eval()
     for p in network.parameters():
         if p.ndim > 1 and not p.any():
             torch.nn.init.normal_(p, 0.0, 0.05)

@@ -7,9 +7,12 @@ from colorbench.errors import UserError
 from colorbench.registry import build
 
 FEATURES = {
-    "network": "features", "widths": [8, 16], "blocks": 1, "norm": "batch",
+    "network": "features",
+    "widths": [8, 16],
+    "blocks": 1,
+    "norm": "batch",
     "encoder": {"network": "pyramid", "scale": 4, "width": 8, "widths": [8, 16], "norm": "batch"},
-}  # fmt: skip
+}
 SMALL = {"network": "querydecoder", "features": FEATURES, "queries": 6, "width": 16, "head": 8, "layers": 3}
 
 

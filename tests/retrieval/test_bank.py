@@ -19,8 +19,11 @@ def split(count=24, start=0, seed=0):
 def bank(limit=None, duplicate=0.1, index="flat", embedder=None):
     return Bank(
         embedder=registry.build("network", embedder or {"network": "thumbnail", "grid": 8, "directions": 8}),
-        index=registry.build("index", {"index": index}), size=8, limit=limit, duplicate=duplicate,
-    )  # fmt: skip
+        index=registry.build("index", {"index": index}),
+        size=8,
+        limit=limit,
+        duplicate=duplicate,
+    )
 
 
 def colors(found, batch):
@@ -54,8 +57,12 @@ def test_near_duplicates_are_left_out_while_training():
     memory = bank()
     memory.fill([train, copies])
     memory.threshold.fill_(0.01)
-    both = Batch(torch.cat([train.L, copies.L]), torch.cat([train.ab, copies.ab]), torch.cat([train.ids, copies.ids]),
-                 torch.cat([train.visits, copies.visits]))  # fmt: skip
+    both = Batch(
+        torch.cat([train.L, copies.L]),
+        torch.cat([train.ab, copies.ab]),
+        torch.cat([train.ids, copies.ids]),
+        torch.cat([train.visits, copies.visits]),
+    )
     found = colors(memory.recall(train.L, exclude=train.ids), both)
     assert not (found % 24 == torch.arange(24)).any()
 

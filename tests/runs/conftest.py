@@ -13,11 +13,24 @@ from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = [
-    "model=unetgan", "model.generator.width=8", "model.generator.max_width=8", "model.generator.levels=2",
-    "model.discriminator.width=8", "model.discriminator.layers=1", "data=folder", "data.size=16", "data.workers=0",
-    "batch_size=8", "budget.images=96", "monitor.images=8", "monitor.previews=2", "device=cpu", "precision=fp32",
-    "protocol.draws=2", "protocol.limit=8",
-]  # fmt: skip
+    "model=unetgan",
+    "model.generator.width=8",
+    "model.generator.max_width=8",
+    "model.generator.levels=2",
+    "model.discriminator.width=8",
+    "model.discriminator.layers=1",
+    "data=folder",
+    "data.size=16",
+    "data.workers=0",
+    "batch_size=8",
+    "budget.images=96",
+    "monitor.images=8",
+    "monitor.previews=2",
+    "device=cpu",
+    "precision=fp32",
+    "protocol.draws=2",
+    "protocol.limit=8",
+]
 
 
 @pytest.fixture(scope="session")

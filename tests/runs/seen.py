@@ -37,5 +37,7 @@ if __name__ == "__main__":
     for epoch in sorted({visit for visit, _ in seen}):
         found = [name for visit, name in seen if visit == epoch]
         twice = sum(1 for (visit, _), times in seen.items() if visit == epoch and times > 1)
-        print(f"epoch {epoch}: {len(found)} seen, {twice} of them twice, {len(there - set(found))} not (yet) seen, "
-              f"{len(set(found) - there)} from elsewhere")  # fmt: skip
+        print(
+            f"epoch {epoch}: {len(found)} seen, {twice} of them twice, {len(there - set(found))} not (yet) seen, "
+            f"{len(set(found) - there)} from elsewhere"
+        )

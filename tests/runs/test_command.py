@@ -27,9 +27,17 @@ def test_a_run_leaves_everything_that_its_number_needs_and_is_skipped_the_second
     assert "picture.png" in first.stdout
     run = only(tmp_path / "outputs")
     for name in (
-        "config.yaml", "overrides.txt", "env.json", "metrics.jsonl", "metrics.csv", "curves.png", "picture.png",
-        "checkpoints/last/weights.safetensors", "checkpoints/best/ema.safetensors", "previews",
-    ):  # fmt: skip
+        "config.yaml",
+        "overrides.txt",
+        "env.json",
+        "metrics.jsonl",
+        "metrics.csv",
+        "curves.png",
+        "picture.png",
+        "checkpoints/last/weights.safetensors",
+        "checkpoints/best/ema.safetensors",
+        "previews",
+    ):
         assert (run / name).exists(), name
     assert list(run.glob("eval/*/rows.csv"))
     status = json.loads((run / "status.json").read_text())
@@ -148,8 +156,11 @@ def test_a_sweep_goes_on_after_a_failed_cell_and_exits_with_1(overrides, cli, tm
     states = [json.loads(p.read_text())["state"] for p in (tmp_path / "outputs").rglob("status.json")]
     assert sorted(states) == ["failed", "failed", "finished", "finished"]
     assert "2 run(s) failed" in done.stderr
-    assert all((p.parent / "traceback.txt").exists() for p in (tmp_path / "outputs").rglob("status.json")
-               if json.loads(p.read_text())["state"] == "failed")  # fmt: skip
+    assert all(
+        (p.parent / "traceback.txt").exists()
+        for p in (tmp_path / "outputs").rglob("status.json")
+        if json.loads(p.read_text())["state"] == "failed"
+    )
 
 
 @pytest.mark.parametrize(

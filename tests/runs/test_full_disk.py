@@ -15,11 +15,25 @@ from colorbench.training import train as module
 from colorbench.training.train import train
 
 WORDS = [
-    "model=unet", "model.network.width=8", "model.network.max_width=8", "model.network.levels=2", "data=scenes",
-    "data.size=16", "data.source.train=32", "data.source.val=8", "data.source.test=8", "batch_size=8",
-    "budget.images=32", "monitor.images=8", "monitor.previews=1", "engine.validate_every=50%", "protocol.gallery=1",
-    "device=cpu", "precision=fp32", "metrics=fast",
-]  # fmt: skip
+    "model=unet",
+    "model.network.width=8",
+    "model.network.max_width=8",
+    "model.network.levels=2",
+    "data=scenes",
+    "data.size=16",
+    "data.source.train=32",
+    "data.source.val=8",
+    "data.source.test=8",
+    "batch_size=8",
+    "budget.images=32",
+    "monitor.images=8",
+    "monitor.previews=1",
+    "engine.validate_every=50%",
+    "protocol.gallery=1",
+    "device=cpu",
+    "precision=fp32",
+    "metrics=fast",
+]
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +114,13 @@ def test_a_small_disk_ends_a_run_in_one_line(kilobytes, tmp_path, cli, folder):
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(disk)]).returncode:
         pytest.skip("this root may not mount")
-    words = [*WORDS, f"output={disk}", f"data.cache={folder / 'cache'}", "model.network.width=16",
-             "model.network.max_width=16"]  # fmt: skip
+    words = [
+        *WORDS,
+        f"output={disk}",
+        f"data.cache={folder / 'cache'}",
+        "model.network.width=16",
+        "model.network.max_width=16",
+    ]
     try:
         done = cli(*words)
         assert done.returncode == 2, done.stderr

@@ -39,9 +39,15 @@ def test_a_run_killed_at_five_random_moments_ends_with_the_same_weights_bit_for_
     processes, overrides, tmp_path, precision
 ):
     words = [
-        "budget.images=1600", "engine.checkpoint_seconds=0.05", "engine.accumulate=2", f"precision={precision}",
-        "data.augment.rotation=15", "data.augment.jitter=0.3", "monitor.previews=0", "engine.validate_every=50%",
-    ]  # fmt: skip
+        "budget.images=1600",
+        "engine.checkpoint_seconds=0.05",
+        "engine.accumulate=2",
+        f"precision={precision}",
+        "data.augment.rotation=15",
+        "data.augment.jitter=0.3",
+        "monitor.previews=0",
+        "engine.validate_every=50%",
+    ]
     whole = start(processes, overrides(*words, f"output={tmp_path / 'whole'}"))
     whole.join()
     assert whole.exitcode == 0

@@ -10,8 +10,12 @@ from colorbench.runs.labels import labels, settings
 
 def record(*overrides: str, name: str = "resunetgan", **choices: str) -> dict[str, Any]:
     """What record.json says of a run of resunetgan."""
-    return {"name": name, "group": "0123456789", "settings": settings(compose([f"model={name}", *overrides])),
-            "choices": choices}  # fmt: skip
+    return {
+        "name": name,
+        "group": "0123456789",
+        "settings": settings(compose([f"model={name}", *overrides])),
+        "choices": choices,
+    }
 
 
 def test_what_most_rows_have_in_common_goes_without_saying() -> None:
@@ -24,9 +28,13 @@ def test_what_most_rows_have_in_common_goes_without_saying() -> None:
         record(name="unet"),
     ]
     assert labels(rows) == [
-        "resunetgan", "resunetgan adversary=hinge", "resunetgan phases=none", "resunetgan weights.distance=50",
-        "resunetgan weights.perceptual=0", "unet",
-    ]  # fmt: skip
+        "resunetgan",
+        "resunetgan adversary=hinge",
+        "resunetgan phases=none",
+        "resunetgan weights.distance=50",
+        "resunetgan weights.perceptual=0",
+        "unet",
+    ]
 
 
 def test_two_rows_have_no_majority_so_both_speak() -> None:
@@ -42,9 +50,11 @@ def test_a_choice_speaks_for_its_settings_but_not_for_what_was_changed_within_it
     ]
     rows = [record(perceptual="vgg"), record("perceptual=none", perceptual="none"), *squeeze]
     assert labels(rows) == [
-        "resunetgan perceptual=vgg perceptual.weights=imagenet", "resunetgan perceptual=none",
-        "resunetgan perceptual=squeeze perceptual.weights=none", "resunetgan perceptual=squeeze perceptual.weights=b",
-    ]  # fmt: skip
+        "resunetgan perceptual=vgg perceptual.weights=imagenet",
+        "resunetgan perceptual=none",
+        "resunetgan perceptual=squeeze perceptual.weights=none",
+        "resunetgan perceptual=squeeze perceptual.weights=b",
+    ]
 
 
 @pytest.mark.parametrize("key", ["seed=7", "device=cpu", "output=elsewhere", "study=other", "protocol.draws=2"])

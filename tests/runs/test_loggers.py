@@ -39,8 +39,11 @@ def test_the_journal_writes_every_number_twice_and_forgets_what_lies_beyond_a_ch
         (30, 7.0),
     ]
     assert (tmp_path / "metrics.csv").read_text().split() == [
-        "images_seen,key,value", "10,train/loss,0.1", "20,train/loss,0.05", "30,train/loss,7.0",
-    ]  # fmt: skip
+        "images_seen,key,value",
+        "10,train/loss,0.1",
+        "20,train/loss,0.05",
+        "30,train/loss,7.0",
+    ]
 
 
 def offline(tmp_path, monkeypatch) -> WeightsAndBiases:

@@ -49,8 +49,16 @@ def test_two_ranks_take_the_steps_of_one(tmp_path):
 
 
 def test_torchrun_makes_one_run_and_skips_it_the_second_time(overrides, tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}",
-               "-m", "colorbench", *overrides()]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node=2",
+        f"--master_port={free_port()}",
+        "-m",
+        "colorbench",
+        *overrides(),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     first = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
     assert first.returncode == 0, first.stderr
@@ -84,11 +92,28 @@ def test_two_ranks_that_stream_shards_see_every_picture_once_in_each_epoch(tmp_p
     (tmp_path / "conf" / "model").mkdir(parents=True)
     (tmp_path / "conf" / "model" / "recorder.yaml").write_text(f"family: recorder\nfolder: {tmp_path}\n")
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}",
-        "-m", "colorbench", "--config-dir", str(tmp_path / "conf"), "plugins=[recorder]", "model=recorder",
-        "data=stream", f"data.shards={tmp_path}/set-*.tar", "data.source.lanes=4", f"data.cache={tmp_path}/cache",
-        "data.size=16", "batch_size=8", "budget.images=144", "device=cpu", "precision=fp32", "evaluate=false",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node=2",
+        f"--master_port={free_port()}",
+        "-m",
+        "colorbench",
+        "--config-dir",
+        str(tmp_path / "conf"),
+        "plugins=[recorder]",
+        "model=recorder",
+        "data=stream",
+        f"data.shards={tmp_path}/set-*.tar",
+        "data.source.lanes=4",
+        f"data.cache={tmp_path}/cache",
+        "data.size=16",
+        "batch_size=8",
+        "budget.images=144",
+        "device=cpu",
+        "precision=fp32",
+        "evaluate=false",
+    ]
     environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{HERE}", "OMP_NUM_THREADS": "1"}
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
     assert run.returncode == 0, run.stderr

@@ -8,10 +8,23 @@ from colorbench.training import train as module
 from colorbench.training.train import train
 
 WORDS = [
-    "model=unet", "model.network.width=8", "model.network.max_width=8", "model.network.levels=2", "data=scenes",
-    "data.size=16", "data.source.train=16", "data.source.val=8", "data.source.test=8", "batch_size=8",
-    "budget.images=16", "monitor.images=8", "monitor.previews=0", "device=cpu", "precision=fp32", "metrics=fast",
-]  # fmt: skip
+    "model=unet",
+    "model.network.width=8",
+    "model.network.max_width=8",
+    "model.network.levels=2",
+    "data=scenes",
+    "data.size=16",
+    "data.source.train=16",
+    "data.source.val=8",
+    "data.source.test=8",
+    "batch_size=8",
+    "budget.images=16",
+    "monitor.images=8",
+    "monitor.previews=0",
+    "device=cpu",
+    "precision=fp32",
+    "metrics=fast",
+]
 MISTAKES = {
     "metrics.psnr.metric=psnrr": "did you mean 'psnr'",
     "+metrics.psnr.peak=255": "no such option",
@@ -42,7 +55,7 @@ MISTAKES = {
     "+protocol.expect.colorfullness=40": "protocol.expect.colorfullness: expected",
     "protocol.expect=null": "protocol.expect",
     "~protocol.draws": "needs the option 'draws'",
-}  # fmt: skip
+}
 
 
 @pytest.fixture

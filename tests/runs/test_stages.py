@@ -59,9 +59,13 @@ def test_a_chain_killed_in_every_stage_ends_with_the_weights_of_an_unbroken_one(
 
     def words(name):
         common = overrides(
-            "evaluate=false", "budget.images=240", "engine.checkpoint_seconds=0.02", "engine.validate_every=100%",
-            "monitor.previews=0", f"output={name}",
-        )  # fmt: skip
+            "evaluate=false",
+            "budget.images=240",
+            "engine.checkpoint_seconds=0.02",
+            "engine.validate_every=100%",
+            "monitor.previews=0",
+            f"output={name}",
+        )
         stage = ["--", "optim.lr=1e-3"], ["--", "optim.lr=5e-4"], ["--", "optim.lr=1e-4", "model.weights.distance=10"]
         return [*common, *stage[0], *stage[1], *stage[2]]
 

@@ -6,9 +6,19 @@ from colorbench.commands.law import main
 from colorbench.errors import UserError
 
 TINY = [
-    "data=scenes", "data.size=32", "data.source.train=16", "data.source.val=8", "data.source.test=12", "batch_size=8",
-    "budget.images=16", "monitor.images=4", "monitor.previews=2", "protocol.draws=2", "metrics=fast", "device=cpu",
-]  # fmt: skip
+    "data=scenes",
+    "data.size=32",
+    "data.source.train=16",
+    "data.source.val=8",
+    "data.source.test=12",
+    "batch_size=8",
+    "budget.images=16",
+    "monitor.images=4",
+    "monitor.previews=2",
+    "protocol.draws=2",
+    "metrics=fast",
+    "device=cpu",
+]
 
 
 def test_runs_on_scenes_share_one_table_and_one_picture_the_nearest_to_the_law_first(cli, tmp_path, capsys):

@@ -13,12 +13,28 @@ import pytest
 from colorbench.commands.table import main as table
 
 WORDS = [
-    "model=unet", "loss=l1,mse,huber", "optim.lr=1e-3,3e-4", "seed=0,1", "model.network.width=8",
-    "model.network.max_width=8", "model.network.levels=2", "data=scenes", "data.size=16", "data.source.train=48",
-    "data.source.val=8", "data.source.test=12", "batch_size=8", "budget.images=64", "monitor.images=8",
-    "monitor.previews=0", "engine.validate_every=100%", "protocol.gallery=2", "device=cpu", "precision=fp32",
+    "model=unet",
+    "loss=l1,mse,huber",
+    "optim.lr=1e-3,3e-4",
+    "seed=0,1",
+    "model.network.width=8",
+    "model.network.max_width=8",
+    "model.network.levels=2",
+    "data=scenes",
+    "data.size=16",
+    "data.source.train=48",
+    "data.source.val=8",
+    "data.source.test=12",
+    "batch_size=8",
+    "budget.images=64",
+    "monitor.images=8",
+    "monitor.previews=0",
+    "engine.validate_every=100%",
+    "protocol.gallery=2",
+    "device=cpu",
+    "precision=fp32",
     "engine.checkpoint_seconds=0.02",
-]  # fmt: skip
+]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 

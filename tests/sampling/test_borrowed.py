@@ -9,11 +9,26 @@ from colorbench.noise import Noise
 from .cases import build, options
 from .test_sampler import drawn, exact, guess
 
-FIT = [f"{name}Scheduler" for name in (
-    "DDPM", "DDIM", "UniPCMultistep", "DPMSolverMultistep", "DEISMultistep", "EulerDiscrete", "EulerAncestralDiscrete",
-    "HeunDiscrete", "LMSDiscrete", "KDPM2Discrete", "PNDM", "EDMEuler", "EDMDPMSolverMultistep",
-    "FlowMatchEulerDiscrete", "FlowMatchHeunDiscrete",
-)]  # fmt: skip
+FIT = [
+    f"{name}Scheduler"
+    for name in (
+        "DDPM",
+        "DDIM",
+        "UniPCMultistep",
+        "DPMSolverMultistep",
+        "DEISMultistep",
+        "EulerDiscrete",
+        "EulerAncestralDiscrete",
+        "HeunDiscrete",
+        "LMSDiscrete",
+        "KDPM2Discrete",
+        "PNDM",
+        "EDMEuler",
+        "EDMDPMSolverMultistep",
+        "FlowMatchEulerDiscrete",
+        "FlowMatchHeunDiscrete",
+    )
+]
 each = pytest.mark.parametrize("scheduler", FIT)
 
 
@@ -52,9 +67,10 @@ def test_two_schedulers_are_our_own_samplers():
 
 def test_what_does_not_fit_is_refused_in_one_line():
     for name, words in (
-        ("UniPCMultistepSchedule", "did you mean 'UniPCMultistepScheduler'"), ("VQDiffusionScheduler", "does not fit"),
+        ("UniPCMultistepSchedule", "did you mean 'UniPCMultistepScheduler'"),
+        ("VQDiffusionScheduler", "does not fit"),
         ("UNet2DModel", "diffusers has no"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(UserError, match=words):
             build("sampler", "diffusers", scheduler=name)
     with pytest.raises(UserError, match="did you mean 'use_karras_sigmas'"):

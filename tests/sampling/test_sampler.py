@@ -46,9 +46,10 @@ def common():
     products[-1] = 1e-12  # diffusers cannot divide by it
     betas = 1 - products / torch.cat([torch.ones(1, dtype=torch.float64), products[:-1]])
     return {
-        "trained_betas": betas.numpy().astype(np.float64), "prediction_type": "v_prediction",
+        "trained_betas": betas.numpy().astype(np.float64),
+        "prediction_type": "v_prediction",
         "timestep_spacing": "trailing",
-    }  # fmt: skip
+    }
 
 
 def test_ddim_equals_diffusers():
@@ -78,9 +79,13 @@ def test_dpmpp_equals_diffusers():
 
     noise = Noise.of(0, torch.arange(3))
     scheduler = DPMSolverMultistepScheduler(
-        **common(), algorithm_type="dpmsolver++", solver_order=2, lower_order_final=True, final_sigmas_type="zero",
+        **common(),
+        algorithm_type="dpmsolver++",
+        solver_order=2,
+        lower_order_final=True,
+        final_sigmas_type="zero",
         euler_at_final=True,
-    )  # fmt: skip
+    )
     expected = reference(scheduler, 8, noise.normal("start", 2, 4, 4))
     found = drawn("dpmpp", guess, noise, steps=8)
     torch.testing.assert_close(found, expected, atol=2e-3, rtol=5e-3)
@@ -232,8 +237,16 @@ def test_heun_equals_diffusers_on_the_path_of_exploding_variance():
 def test_churn_goes_back_on_the_path_by_as_much_noise_as_is_missing():
     """With the exact denoiser of a Gaussian, going back and forth leaves the distribution: so does a lot of churn."""
     for path in options("schedule"):
-        x = drawn("churn", exact(1.0), Noise.of(0, torch.arange(64)), build("schedule", path), size=8, steps=60,
-                  churn=60.0, inflation=1.0)  # fmt: skip
+        x = drawn(
+            "churn",
+            exact(1.0),
+            Noise.of(0, torch.arange(64)),
+            build("schedule", path),
+            size=8,
+            steps=60,
+            churn=60.0,
+            inflation=1.0,
+        )
         assert x.std().item() == pytest.approx(1.0, abs=0.03)
 
 

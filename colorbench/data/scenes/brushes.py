@@ -191,8 +191,11 @@ def _openings(w: Window, door: int, left: float, top: float, base: float, w_: fl
     there = np.ones((storeys, columns), bool)
     there[-1, columns // 2] = False
     x, y = across[columns // 2], down[-1][:, None]
-    w.put((abs(x) < rx) & (w.y > top + h * (storeys - 1 + 0.42) / storeys - ry * 0.7) & (w.y < base), door,
-          42 + 6 * (abs(x) < 0.6 * rx))  # fmt: skip
+    w.put(
+        (abs(x) < rx) & (w.y > top + h * (storeys - 1 + 0.42) / storeys - ry * 0.7) & (w.y < base),
+        door,
+        42 + 6 * (abs(x) < 0.6 * rx),
+    )
     w.put((abs(down) < ry * 1.18).T @ there @ (abs(across) < rx * 1.25), NEUTRAL, 92.0)
     x_inside = (abs(across) < rx) & (abs(across) > 0.1 * rx)
     y_inside = (abs(down) < ry) & (abs(down + 0.2 * ry) > 0.08 * ry)
@@ -285,9 +288,17 @@ def boat(c: Canvas, sail: int, hull: int, x: float, y: float, s: float, face: in
 
 
 def flowers(
-    c: Canvas, petals: int, leaf: int, x: Sequence[float], y: Sequence[float], r: Sequence[float], base: float,
-    style: int, turn: Sequence[float], light: int,
-) -> None:  # fmt: skip
+    c: Canvas,
+    petals: int,
+    leaf: int,
+    x: Sequence[float],
+    y: Sequence[float],
+    r: Sequence[float],
+    base: float,
+    style: int,
+    turn: Sequence[float],
+    light: int,
+) -> None:
     """Blossoms of radius r at (x, y), each on a stem down to ``base``: 0 daisy, 1 five broad petals, 2 tulip."""
     at, high, size = np.array(x), np.array(y), np.array(r)
     stem = c.stack(np.minimum(at - 0.7 * size, at - 0.02), high, np.maximum(at + 0.7 * size, at + 0.02), base)

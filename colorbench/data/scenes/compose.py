@@ -86,9 +86,18 @@ def _house(
     plan: Plan, dice: Dice, x: float, base: float, width: float, height: float, storeys: int, light: int
 ) -> None:
     plan.paint(
-        brushes.house, plan.thing("wall"), plan.thing("roof"), plan.thing("wood"),
-        x, base, width, height, storeys, dice.integer(0, 2) if storeys > 1 else dice.integer(0, 1), light,
-    )  # fmt: skip
+        brushes.house,
+        plan.thing("wall"),
+        plan.thing("roof"),
+        plan.thing("wood"),
+        x,
+        base,
+        width,
+        height,
+        storeys,
+        dice.integer(0, 2) if storeys > 1 else dice.integer(0, 1),
+        light,
+    )
 
 
 def _flowers(
@@ -169,9 +178,15 @@ def _country(plan: Plan, dice: Dice, light: int, crowd: float) -> None:
         else:
             style = ("sheep", "cow", "horse")[dice.integer(0, 2)]
             plan.paint(
-                brushes.animal, plan.thing("wool" if style == "sheep" else "coat"), x, base,
-                size * (0.18 if style == "sheep" else 0.25), 1 if dice.chance(0.5) else -1, style, dice(0, 30),
-            )  # fmt: skip
+                brushes.animal,
+                plan.thing("wool" if style == "sheep" else "coat"),
+                x,
+                base,
+                size * (0.18 if style == "sheep" else 0.25),
+                1 if dice.chance(0.5) else -1,
+                style,
+                dice(0, 30),
+            )
     for _ in range(_count(dice, 0, 2, crowd)):
         r = dice(0.035, 0.075)
         _flowers(plan, dice, dice(0.1, 0.9), dice(0.1, 0.2), dice(0.72, 0.86), r, 1.04, dice.integer(3, 6), light)

@@ -186,9 +186,7 @@ _KINDS = (
             Mode("blue", (-2.0, -40.0), 0.12),
         ),
     ),
-    Kind(
-        "apple", (Mode("red", (54.0, 34.0)), Mode("green", (-34.0, 44.0)), Mode("yellow", (4.0, 58.0), 0.5))
-    ),
+    Kind("apple", (Mode("red", (54.0, 34.0)), Mode("green", (-34.0, 44.0)), Mode("yellow", (4.0, 58.0), 0.5))),
     Kind("orange", (Mode("orange", (38.0, 58.0)),)),
     Kind("banana", (Mode("yellow", (4.0, 60.0), 0.93), Mode("green", (-26.0, 44.0), 0.07))),
     Kind("grapes", (Mode("violet", (28.0, -20.0)), Mode("green", (-24.0, 38.0)))),
@@ -216,7 +214,7 @@ _KINDS = (
         ),
     ),
     Kind("pottery", (Mode("terracotta", (26.0, 34.0)), Mode("glaze", (0.0, -32.0), 0.7))),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -250,15 +248,22 @@ LEVELS = {
         Level(
             "hard",
             {
-                "day": 0.50, "golden": 0.28, "dusk": 0.22, "summer": 0.40, "autumn": 0.33, "spring": 0.27,
-                "any": 0.2, "warm": 0.45, "cool": 0.35,
+                "day": 0.50,
+                "golden": 0.28,
+                "dusk": 0.22,
+                "summer": 0.40,
+                "autumn": 0.33,
+                "spring": 0.27,
+                "any": 0.2,
+                "warm": 0.45,
+                "cool": 0.35,
             },
             {"low sun": {"day": 0.3, "golden": 1.5}, "high sun": {"dusk": 0.5}, "litter": {"autumn": 3.0}},
             1.05,
             1.4,
         ),
     )
-}  # fmt: skip
+}
 
 NAMES = tuple(kind.name for kind in _KINDS)
 INDEX = {name: i for i, name in enumerate(NAMES)}

@@ -176,9 +176,13 @@ def floor(readings: Sequence[Reading], draws: int, repeats: int = 20, seed: int 
 
 
 def power(
-    seens: Sequence[tuple[Law, Seen, np.ndarray]], oracles: Sequence[str], draws: int, repeats: int = 50,
-    level: float = 0.01, seed: int = 0,
-) -> dict[str, dict[str, float]]:  # fmt: skip
+    seens: Sequence[tuple[Law, Seen, np.ndarray]],
+    oracles: Sequence[str],
+    draws: int,
+    repeats: int = 50,
+    level: float = 0.01,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
     """How often each score tells each oracle from the law: {oracle: {score: share of repeats}}.
 
     A score says no when it lies outside the law's own central 1 - level quantiles, which 2 / level draws of the law
@@ -220,9 +224,17 @@ def _joint(prior: np.ndarray, one: np.ndarray, other: np.ndarray) -> tuple[np.nd
 def _shapes(law: Law) -> dict[str, tuple[int, ...]]:
     pairs, kinds = len(_tied(law)), len(NAMES)
     return {
-        "actual": (kinds, WIDTH + 1), "stated": (kinds, WIDTH), "bins": (len(BINS) - 1, 3), "rare": (2,), "clash": (2,),
-        "square": (2,), "none": (2,), "off": (2,), "pair": (pairs, WIDTH + 1, WIDTH + 1), "law": (pairs, WIDTH, WIDTH),
-    }  # fmt: skip
+        "actual": (kinds, WIDTH + 1),
+        "stated": (kinds, WIDTH),
+        "bins": (len(BINS) - 1, 3),
+        "rare": (2,),
+        "clash": (2,),
+        "square": (2,),
+        "none": (2,),
+        "off": (2,),
+        "pair": (pairs, WIDTH + 1, WIDTH + 1),
+        "law": (pairs, WIDTH, WIDTH),
+    }
 
 
 def _views(law: Law, flat: np.ndarray) -> dict[str, np.ndarray]:

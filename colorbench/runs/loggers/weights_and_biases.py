@@ -27,9 +27,15 @@ class WeightsAndBiases:
     the checkpoint that the run stands by, too."""
 
     def __init__(
-        self, *, project: Text, entity: Text | None, group: Text | None, tags: list[Text],
-        mode: Literal["auto", "online", "offline", "disabled"], artifacts: bool,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        project: Text,
+        entity: Text | None,
+        group: Text | None,
+        tags: list[Text],
+        mode: Literal["auto", "online", "offline", "disabled"],
+        artifacts: bool,
+    ) -> None:
         try:
             import wandb
         except ImportError as error:
@@ -47,18 +53,27 @@ class WeightsAndBiases:
         identity = json.loads(memory.read_text())["id"] if memory.exists() else secrets.token_hex(4)
         atomic.write_json(memory, {"id": identity, "project": self.project})
         options = {
-            "project": self.project, "entity": self.entity, "group": self.group or group, "tags": [model, *self.tags],
-            "name": name, "id": identity, "resume": "allow", "dir": str(folder),
+            "project": self.project,
+            "entity": self.entity,
+            "group": self.group or group,
+            "tags": [model, *self.tags],
+            "name": name,
+            "id": identity,
+            "resume": "allow",
+            "dir": str(folder),
             "config": {**config, "run": {"model": model}},
-            "job_type": "train", "settings": self.wandb.Settings(silent=True, init_timeout=30),
-        }  # fmt: skip
+            "job_type": "train",
+            "settings": self.wandb.Settings(silent=True, init_timeout=30),
+        }
         try:
             self.run = self.wandb.init(mode=self.mode, **options)
         except self.wandb.errors.Error as error:
             if self.mode != "online":
                 raise
-            print(f"logger=wandb: cannot be reached ({error}); this run is logged offline, `wandb sync` uploads it",
-                  file=sys.stderr)  # fmt: skip
+            print(
+                f"logger=wandb: cannot be reached ({error}); this run is logged offline, `wandb sync` uploads it",
+                file=sys.stderr,
+            )
             self.run = self.wandb.init(mode="offline", **options)
         self.run.define_metric("images_seen")
         self.run.define_metric("*", step_metric="images_seen")
