@@ -80,6 +80,10 @@ class Family(nn.Module, ABC):
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         """One sample for each image, in [-1, 1], at any height and width."""
 
+    def preview(self, L: Luma, noise: Noise) -> Chroma:
+        """What ``colorize`` draws, in as few passes as show how training goes: validation colors with it."""
+        return self.colorize(L, noise)
+
     def likelihood(self, batch: Batch, noise: Noise) -> Mapping[str, PerImage]:
         """Column -> bits of the true colors, exact, lower is better; nothing for a family that cannot say."""
         return {}

@@ -28,7 +28,8 @@ from colorbench.sampling.schedule import Schedule
 class Field(Family):
     """network: forward(x, t, L, times), and its halves encode(L) and denoise(x, t, maps), as of networks/denoiser.py.
 
-    times: noise levels of each image in a step of training. drop: share of them at which L is hidden.
+    preview: the few steps that validation draws with. times: noise levels of each image in a step of training. drop:
+    share of them at which L is hidden.
     """
 
     mean: Tensor
@@ -41,17 +42,20 @@ class Field(Family):
         schedule: Schedule,
         parameterization: Parameterization,
         sampler: Sampler,
+        preview: Sampler,
         chroma_scale: Factor,
         times: Several,
         drop: Memory,
         weights: Mapping[str, float],
     ) -> None:
         super().__init__()
-        if sampler.guidance != 1.0 and drop == 0.0:
-            raise UserError(f"sampler.guidance: {sampler.guidance} needs a model trained without L too: model.drop=0.1")
+        for key, drawn in (("sampler", sampler), ("model.preview", preview)):
+            if drawn.guidance != 1.0 and drop == 0.0:
+                raise UserError(f"{key}.guidance: {drawn.guidance} needs a model trained without L too: model.drop=0.1")
         _check_inverse(schedule, parameterization)
         self.network, self.schedule, self.sampler, self.times, self.drop = network, schedule, sampler, times, drop
         self.parameterization, self.chroma_scale, self.weights = parameterization, chroma_scale, weights
+        self.quick = preview
         self.register_buffer("mean", torch.zeros(1, 2, 1, 1))
         self.register_buffer("std", torch.full((1, 2, 1, 1), 0.12))
 
@@ -98,9 +102,16 @@ class Field(Family):
         self.std.copy_(std.float().view(1, 2, 1, 1))
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
+        return self.drawn(L, noise, self.sampler)
+
+    def preview(self, L: Luma, noise: Noise) -> Chroma:
+        return self.drawn(L, noise, self.quick)
+
+    def drawn(self, L: Luma, noise: Noise, sampler: Sampler) -> Chroma:
+        """A coloring, as this sampler makes it."""
         maps = self.network.encode(L)  # type: ignore[operator]
         h, w = (-(-side // self.chroma_scale) for side in L.shape[-2:])
-        guidance = self.sampler.guidance
+        guidance = sampler.guidance
         hidden = [torch.zeros_like(known) for known in maps] if guidance != 1.0 else []
 
         def denoise(x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
@@ -110,7 +121,7 @@ class Field(Family):
                 x0 = null + guidance * (x0 - null)
             return ((x0 * self.std + self.mean).clamp(-1.0, 1.0) - self.mean) / self.std
 
-        x = self.sampler.sample(denoise, noise, (2, h, w), self.schedule, self.parameterization.last)
+        x = sampler.sample(denoise, noise, (2, h, w), self.schedule, self.parameterization.last)
         return enlarge(x * self.std + self.mean, L, self.chroma_scale).clamp(-1.0, 1.0)
 
     def estimate(self, x: Tensor, alpha: Tensor, sigma: Tensor, maps: list[Tensor]) -> Tensor:

@@ -50,16 +50,12 @@ def _score_draws(hats: Sequence[Bytes], true: Bytes) -> dict[str, PerImage]:
     lab = color.bytes_to_lab(true)
     y = lab[:, 1:]
     k = len(draws)
-    near = torch.stack([torch.stack(_distances(x, y)) for x in draws]).mean(0)  # 2 b
+    scores = energy_scores(draws, y)
     whole = {"variogram": variogram_score(draws, y), **flat_scores(draws, lab)}
     if k == 1:
-        return {"energy": near[0], "energy_field": near[1], **whole}
-    scores: dict[str, PerImage] = {}
-    pairs = [torch.stack(_distances(draws[i], draws[j])) for i in range(k) for j in range(i)]
-    apart = torch.stack(pairs).mean(0)  # 2 b
-    scores["energy"], scores["energy_field"] = near - apart / 2
-    scores |= whole
-    scores["diversity"] = apart[0]
+        return {**scores, **whole}
+    diversity = scores.pop("diversity")
+    scores |= {**whole, "diversity": diversity}
     mean = draws.mean(0)
     scores["spread2"] = draws.var(0, correction=1).sum(1).mean((1, 2)) * (k + 1) / k
     scores["error2"] = (mean - y).square().sum(1).mean((1, 2))
@@ -67,6 +63,19 @@ def _score_draws(hats: Sequence[Bytes], true: Bytes) -> dict[str, PerImage]:
     averaged = Pair(color.to_bytes(color.lab_to_rgb(torch.cat([lab[:, :1], mean], dim=1))), true)
     scores |= {f"{metric.name}_of_mean": metric(averaged).float() for metric in (PSNR(), CIEDE2000())}
     return scores
+
+
+def energy_scores(draws: Tensor, y: Tensor) -> dict[str, PerImage]:
+    """``energy`` and ``energy_field`` [b] of K draws [k b 2 h w] of chroma y [b 2 h w], and ``diversity`` where K > 1;
+    in the unit of both."""
+    k = len(draws)
+    near = torch.stack([torch.stack(_distances(x, y)) for x in draws]).mean(0)  # 2 b
+    if k == 1:
+        return {"energy": near[0], "energy_field": near[1]}
+    pairs = [torch.stack(_distances(draws[i], draws[j])) for i in range(k) for j in range(i)]
+    apart = torch.stack(pairs).mean(0)  # 2 b
+    energy, field = near - apart / 2
+    return {"energy": energy, "energy_field": field, "diversity": apart[0]}
 
 
 def ranks(draws: Tensor, y: Tensor) -> Tensor:

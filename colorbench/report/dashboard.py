@@ -13,7 +13,15 @@ from colorbench.errors import UserError
 from colorbench.report.sheet import Sheet
 from colorbench.report.table import csv_text, markdown
 
-CURVES = ("val/ab_l1", "val/psnr", "val/chroma_ratio", "val/delta_e76", "train/loss_generator", "train/loss_network")
+CURVES = (
+    "val/energy",
+    "val/ab_l1",
+    "val/psnr",
+    "val/chroma_ratio",
+    "val/delta_e76",
+    "train/loss_generator",
+    "train/loss_network",
+)
 """The curves side by side; a family shows those that it has."""
 TEST = ("test/ciede2000", "test/psnr", "test/ssim", "test/energy")
 PICTURES = ("val/previews", "test/picture")

@@ -128,7 +128,7 @@ def _pareto(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
     names, colors = _headline(sheet)[:2], _colors(sheet)
-    costs = [c for c in ("parameters", "seconds", "images_per_second") if c in payload["costs"]][:2]
+    costs = [c for c in ("parameters", "minutes", "images_per_second") if c in payload["costs"]][:2]
     if not costs:
         return None
     figure, axes = plt.subplots(len(names), len(costs), figsize=(_WIDTH, 2.2 * len(names)), squeeze=False)

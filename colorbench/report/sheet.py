@@ -74,9 +74,20 @@ class Line:
         return np.stack([e.per_image[name] for e in self.evaluations])
 
     def cost(self, key: str) -> float | None:
-        """Mean over seeds of a number in the record."""
-        values = [e.record.get(key) for e in self.evaluations]
+        """Mean over seeds of a number in the record, or of one that follows: minutes, teraflops of the training."""
+        values = [_cost(e.record, key) for e in self.evaluations]
         return float(np.mean(values)) if all(isinstance(v, int | float) for v in values) else None  # type: ignore[arg-type]
+
+
+def _cost(record: Mapping[str, Any], key: str) -> Any:
+    try:
+        if key == "minutes":
+            return record["seconds"] / 60
+        if key == "teraflops":
+            return record["flops"] * record["images_seen"] / 1e12
+    except (KeyError, TypeError):
+        return None
+    return record.get(key)
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ from colorbench.report.verdicts import BETTER, WORSE, claim, holm
 COSTS = {
     "parameters": "parameters",
     "images_seen": "images seen",
-    "seconds": "seconds",
+    "minutes": "minutes",
+    "teraflops": "TFLOP",
     "peak_memory_mb": "peak MB",
     "evaluations": "passes",
     "images_per_second": "images/s",
 }
-"""Cost columns: of training, and of coloring one picture (network passes, pictures per second while evaluating)."""
+"""Cost columns: of training (minutes of that machine, TFLOP of any), and of coloring one picture (network passes,
+pictures per second while evaluating)."""
 
 
 @dataclass(frozen=True)

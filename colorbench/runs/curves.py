@@ -10,7 +10,7 @@ PANELS = (
     ("losses", "train/loss_", "log"),
     ("terms of the loss", "train/", "log"),
     ("adversarial balance", ("train/gd_ratio", "train/d_accuracy"), "linear"),
-    ("validation error", ("val/delta_e76", "val/ab_l1"), "linear"),
+    ("validation error", ("val/energy", "val/delta_e76", "val/ab_l1"), "linear"),
     ("validation PSNR, dB", ("val/psnr",), "linear"),
     ("color: 1 is right", ("val/chroma_ratio", "val/colorfulness_ratio"), "linear"),
 )

@@ -2,6 +2,7 @@
 
 It colors a fixed subset with the averaged weights and reports
 
+    val/energy              energy score over ``draws`` colorings, CIELAB units: what ``best`` goes by, for every family
     val/ab_l1               mean |ab_hat - ab| in CIELAB units        val/psnr   dB, of the 8-bit picture
     val/delta_e76           mean Euclidean distance in CIELAB units   val/loss   sum of the family's own objectives
     val/chroma_ratio        mean chroma of the samples / of the truth          (1 is right; sepia is below 0.5)
@@ -9,6 +10,7 @@ It colors a fixed subset with the averaged weights and reports
     val/ab_drift            distance between the mean color of all samples and of all truths, CIELAB units (0 is right)
     val/alarms              how many alarms ring
 
+All but the energy are of the first draw; a family that draws step by step takes few steps (``Family.preview``).
 An alarm rings when one of them leaves its range from `monitor.alarms` after the share `monitor.alarms_from`
 of the budget: the flag ``alarm/NAME`` is 1 in the record, and one line says that it began (or ended). The same numbers
 for every family, so that a collapse (gray, sepia, one color cast) is seen while it happens.
@@ -26,22 +28,27 @@ from colorbench import color
 from colorbench.arrays import Bytes, Chroma, PerImage, Picture, Tensor
 from colorbench.batch import Batch
 from colorbench.family import Family, Weights
+from colorbench.metrics.draws import energy_scores
 from colorbench.noise import Noise
-from colorbench.ranges import Count, Finite, SeveralOrNone, Share
+from colorbench.ranges import Count, Finite, Several, SeveralOrNone, Share
 
-Best = Literal["val/ab_l1", "val/delta_e76", "val/loss", "val/ab_drift"]
+Best = Literal["val/energy", "val/ab_l1", "val/delta_e76", "val/loss", "val/ab_drift"]
 """What may choose the checkpoint ``best``: of these the lowest is the best."""
 
-Watched = Literal["chroma_ratio", "colorfulness_ratio", "ab_drift", "ab_l1", "delta_e76", "psnr", "loss"]
+Watched = Literal["chroma_ratio", "colorfulness_ratio", "ab_drift", "energy", "ab_l1", "delta_e76", "psnr", "loss"]
 """What an alarm may be set on: everything that is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The ``monitor`` node of the config. images: of the validation split, colored each time. previews: so many of
-    them are drawn. alarms: [low, high] of what is watched, after the share ``alarms_from`` of the budget."""
+    """The ``monitor`` node of the config.
+
+    images: of the validation split, colored each time, ``draws`` times where the family draws. previews: so many of
+    them are shown. alarms: [low, high] of what is watched, after the share ``alarms_from`` of the budget.
+    """
 
     images: Count
+    draws: Several
     previews: SeveralOrNone
     best: Best
     alarms_from: Share
@@ -91,10 +98,13 @@ class Monitor:
         moments, rows = Moments(), []
         for batch in self.pictures.batches(self.batch_size, self.device):
             noise = Noise.of(self.seed, batch.ids)
-            ab_hat = family.colorize(batch.L, noise).float()
+            draws = self.options.draws if family.stochastic else 1
+            hats = [family.preview(batch.L, Noise.of(self.seed, batch.ids, k)).float() for k in range(draws)]
+            ab_hat = hats[0]
+            energy = energy_scores(torch.stack(hats) * color.AB_UNIT, batch.ab * color.AB_UNIT)["energy"]
             rgb_hat = color.to_bytes(color.decode(batch.L, ab_hat))
             rgb = color.to_bytes(batch.rgb)
-            moments.add(batch, ab_hat, rgb_hat, rgb, _loss(family, batch, noise, progress))
+            moments.add(batch, ab_hat, rgb_hat, rgb, energy, _loss(family, batch, noise, progress))
             rows.append((color.to_bytes(color.decode(batch.L, torch.zeros_like(ab_hat))), rgb, rgb_hat))
         values = moments.values()
         flags = self._ring(values, images, progress)
@@ -136,11 +146,12 @@ class Moments:
         self.n = 0
         self.sums: dict[str, Tensor] = {}
 
-    def add(self, batch: Batch, ab_hat: Tensor, rgb_hat: Bytes, rgb: Bytes, loss: PerImage) -> None:
+    def add(self, batch: Batch, ab_hat: Tensor, rgb_hat: Bytes, rgb: Bytes, energy: PerImage, loss: PerImage) -> None:
         """One batch, weighted by its size."""
         error = (ab_hat - batch.ab) * color.AB_UNIT
         squared = (color.from_bytes(rgb_hat) - color.from_bytes(rgb)).square().mean(dim=(1, 2, 3))
         new = {
+            "energy": energy,
             "ab_l1": error.abs().mean(dim=(1, 2, 3)),
             "delta_e76": _length(error).mean(dim=(1, 2)),
             "psnr": -10 * squared.clamp_min(1e-10).log10(),
@@ -160,7 +171,7 @@ class Moments:
         """Means and ratios, as ``val/NAME``."""
         m = {key: float(total) / self.n for key, total in self.sums.items()}
         return {
-            **{f"val/{key}": m[key] for key in ("ab_l1", "delta_e76", "psnr", "loss")},
+            **{f"val/{key}": m[key] for key in ("energy", "ab_l1", "delta_e76", "psnr", "loss")},
             "val/chroma_ratio": m["chroma"] / max(m["chroma_true"], 1e-6),
             "val/colorfulness_ratio": m["colorfulness"] / max(m["colorfulness_true"], 1e-6),
             "val/ab_drift": math.hypot(m["drift_a"], m["drift_b"]),

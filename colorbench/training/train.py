@@ -47,6 +47,7 @@ from colorbench.runs.folder import RunFolder
 from colorbench.runs.record import Journal, Logger, read_jsonl
 from colorbench.runs.run import open_run
 from colorbench.training import schema
+from colorbench.training.flops import training_flops
 from colorbench.training.monitor import Monitor, Options
 from colorbench.trunks.maps import keep
 
@@ -326,6 +327,7 @@ def _facts(
         "waiting_seconds": outcome.waiting,
         "peak_memory_mb": peak,
         "parameters": sum(p.numel() for p in family.parameters()),
+        "flops": training_flops(family, config["data"]["size"], device),
         "evaluations": family.evaluations(config["data"]["size"], config["data"]["size"]),
         "stochastic": family.stochastic,
         "device": str(device),

@@ -1,9 +1,15 @@
 """The monitor's numbers against those of the metrics."""
 
+from pathlib import Path
+
+import pytest
 import torch
+from families.conftest import pictures, small
 
 from colorbench import color
 from colorbench.metrics import colorfulness as metric
+from colorbench.metrics.draws import score_draws
+from colorbench.noise import Noise
 from colorbench.training import monitor
 
 
@@ -12,3 +18,58 @@ def test_the_monitors_colorfulness_is_the_metrics():
     torch.testing.assert_close(
         monitor.colorfulness(color.from_bytes(pixels)), metric.colorfulness(pixels), rtol=1e-4, atol=1e-3
     )
+
+
+def test_the_monitors_energy_is_the_judges_up_to_rounding_to_bytes():
+    """Four draws of a stochastic family, seen by both."""
+    batch, family = pictures(3), small("energy").eval()
+    values = watched(family, batch, draws=4)
+    with torch.no_grad():
+        hats = [family.colorize(batch.L, Noise.of(0, batch.ids, k)) for k in range(4)]
+    bytes_of = [color.to_bytes(color.decode(batch.L, hat)) for hat in hats]
+    judged = score_draws(bytes_of, color.to_bytes(batch.rgb))["energy"].mean()
+    assert values["val/energy"] == pytest.approx(float(judged), abs=0.3)
+
+
+def test_a_single_answer_has_its_distance_for_energy():
+    batch, family = pictures(3), small("unet").eval()
+    values = watched(family, batch, draws=4)
+    assert values["val/energy"] == pytest.approx(values["val/delta_e76"], rel=1e-5)
+
+
+def test_validation_draws_with_few_steps_where_a_family_has_them(monkeypatch):
+    batch, family = pictures(2), small("ddpm").eval()
+    family.prepare([batch])
+    assert family.quick.steps <= 10
+    asked = []
+    denoise = family.network.denoise
+    monkeypatch.setattr(family.network, "denoise", lambda *args: asked.append(1) or denoise(*args))
+    with torch.no_grad():
+        family.preview(batch.L, Noise.of(0, batch.ids))
+    assert len(asked) == family.quick.steps
+
+
+def watched(family, batch, *, draws):
+    """What the monitor says of one batch."""
+
+    class One:
+        def __len__(self):
+            return len(batch)
+
+        def batches(self, batch_size, device):
+            return [batch]
+
+    options = monitor.Options(images=len(batch), draws=draws, previews=0, best="val/energy", alarms_from=0.0, alarms={})
+    seen = monitor.Monitor(
+        pictures=One(),
+        batch_size=8,
+        device=torch.device("cpu"),
+        seed=0,
+        options=options,
+        folder=Path("unused"),
+        draw=lambda columns, file: file,
+        warn=print,
+        show=lambda images, key, file: None,
+    )
+    with torch.no_grad():
+        return seen(family, 0, 0.0)

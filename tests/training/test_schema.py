@@ -217,7 +217,10 @@ def test_what_the_yaml_say_is_accepted():
         ("model.generator.width=0", "model.generator.width: expected a whole number from 1 to 4096, got 0"),
         ("model.generator.levels=20", "model.generator.levels: expected a whole number from 1 to 12"),
         ("model.generator={network: patch}", "model.generator"),
-        ("monitor.best=val/psnr", "monitor.best: expected one of val/ab_l1, val/delta_e76, val/loss, val/ab_drift"),
+        (
+            "monitor.best=val/psnr",
+            "monitor.best: expected one of val/energy, val/ab_l1, val/delta_e76, val/loss, val/ab_drift",
+        ),
         ("monitor.images=-1", "monitor.images: expected"),
         ("+monitor.alarms.hue=[0, 1]", "monitor.alarms: expected the names one of chroma_ratio"),
         ("study=../../evil", "study: expected a name that stays inside the output folder"),
