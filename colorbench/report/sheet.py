@@ -76,7 +76,7 @@ class Line:
     def cost(self, key: str) -> float | None:
         """Mean over seeds of a number in the record, or of one that follows: minutes, teraflops of the training."""
         values = [_cost(e.record, key) for e in self.evaluations]
-        return float(np.mean(values)) if all(isinstance(v, int | float) for v in values) else None  # type: ignore[arg-type]
+        return float(np.mean(values)) if all(isinstance(v, int | float) for v in values) else None
 
 
 def _cost(record: Mapping[str, Any], key: str) -> Any:

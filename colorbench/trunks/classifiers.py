@@ -44,14 +44,8 @@ def gray_classifier(name: Name, weights: str) -> nn.Module:
     for parent in network.modules():
         for key, child in parent.named_children():
             if isinstance(child, nn.Conv2d) and child.in_channels == 3:
-                stem = nn.Conv2d(
-                    1,
-                    child.out_channels,
-                    child.kernel_size,
-                    child.stride,
-                    child.padding,  # type: ignore[arg-type]
-                    bias=child.bias is not None,
-                )
+                shape: Any = (child.kernel_size, child.stride, child.padding)
+                stem = nn.Conv2d(1, child.out_channels, *shape, bias=child.bias is not None)
                 stem.weight.data.copy_(child.weight.data.sum(dim=1, keepdim=True))
                 if child.bias is not None and stem.bias is not None:
                     stem.bias.data.copy_(child.bias.data)
