@@ -5,7 +5,7 @@ whose weights are the sums over R, G and B: what the three-channel stem computes
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -44,8 +44,8 @@ def gray_classifier(name: Name, weights: str) -> nn.Module:
     for parent in network.modules():
         for key, child in parent.named_children():
             if isinstance(child, nn.Conv2d) and child.in_channels == 3:
-                shape: Any = (child.kernel_size, child.stride, child.padding)
-                stem = nn.Conv2d(1, child.out_channels, *shape, bias=child.bias is not None)
+                shape: Any = {key: getattr(child, key) for key in ("kernel_size", "stride", "padding")}
+                stem = nn.Conv2d(1, child.out_channels, **shape, bias=child.bias is not None)
                 stem.weight.data.copy_(child.weight.data.sum(dim=1, keepdim=True))
                 if child.bias is not None and stem.bias is not None:
                     stem.bias.data.copy_(child.bias.data)
