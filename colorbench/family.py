@@ -10,11 +10,13 @@ loss, then builds the generator's loss against the discriminator just updated.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from torch import nn
 
 from colorbench.arrays import Chroma, Luma, PerImage, Tensor
 from colorbench.batch import Batch
+from colorbench.column import Column
 from colorbench.errors import UserError
 from colorbench.noise import Noise
 
@@ -59,6 +61,9 @@ class Family(nn.Module, ABC):
     weights: Mapping[str, float]
     """The default weights of the loss terms (from the model's yaml); a phase overrides some of them."""
 
+    columns: ClassVar[Mapping[str, Column]] = {}
+    """What the columns of :meth:`likelihood` mean."""
+
     @property
     def stochastic(self) -> bool:
         """Do two colorings of one image differ?"""
@@ -85,7 +90,7 @@ class Family(nn.Module, ABC):
         return self.colorize(L, noise)
 
     def likelihood(self, batch: Batch, noise: Noise) -> Mapping[str, PerImage]:
-        """Column -> bits of the true colors, exact, lower is better; nothing for a family that cannot say."""
+        """Column (of ``columns``) -> bits of the true colors, exact; nothing for a family that cannot say."""
         return {}
 
     def prepare(self, batches: Iterable[Batch]) -> None:

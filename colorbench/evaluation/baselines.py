@@ -19,6 +19,7 @@ from colorbench.evaluation.judge import evaluate_colorizer, evaluate_family
 from colorbench.evaluation.protocol import Plan
 from colorbench.evaluation.rows import Evaluation
 from colorbench.family import Family
+from colorbench.metrics.colorfulness import Colorfulness
 from colorbench.registry import build
 from colorbench.runs.config import conf_dir
 
@@ -85,7 +86,7 @@ def _check_truth(truth: Evaluation, plan: Plan) -> None:
     expected = plan.expect.get("colorfulness_abs")
     if expected is None:
         return
-    column = truth.scores.get("colorfulness_abs(ddcolor)_true")
+    column = truth.scores.get(Colorfulness(of="true", compat="ddcolor").name)
     if column is None:
         raise UserError("protocol.expect.colorfulness_abs needs the literature's columns: add metrics=ddcolor")
     actual = float(column.mean())

@@ -18,7 +18,7 @@ Targets are single bins, not soft ones: a likelihood is of what was there, and s
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from colorbench import color
 from colorbench.arrays import Bins, Chroma, Luma, PerImage
 from colorbench.batch import Batch
+from colorbench.column import Column
 from colorbench.families.palette import Palette, drawn
 from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.terms import checked
@@ -43,6 +44,11 @@ class MaskedBins(Family):
     """network: L -> [b channels[0] y x], ``channels`` and ``scale``, as of networks/pyramid.py. steps: of a draw in
     masked order. temperature: of a draw's logits; 1 is calibrated, less is calmer."""
 
+    columns: ClassVar = {
+        "bits_per_cell": Column(
+            "bits/cell", "lower", 3, "", "exact, of the true color bins of the small map", kind="draws"
+        ),
+    }
     painted: Tensor
 
     def __init__(

@@ -16,12 +16,14 @@ of a bin (families/maskedbins.py).
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from colorbench import color
 from colorbench.arrays import Chroma, Luma, PerImage
 from colorbench.batch import Batch
+from colorbench.column import Column
 from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.terms import checked
 from colorbench.networks.blocks import pad
@@ -38,6 +40,12 @@ class Flow(Family):
     sigma: of the noise, in units of the chroma's deviation. temperature: deviation of z in a draw; 1 is calibrated.
     Maps whose sides ``patch`` does not divide are extended by their edge.
     """
+
+    columns: ClassVar = {
+        "bits_per_dim": Column(
+            "bits/dim", "lower", 3, "", "exact, of the true small map with a little noise, density", kind="draws"
+        ),
+    }
 
     def __init__(
         self, *, network: nn.Module, sigma: Positive, temperature: Positive, weights: Mapping[str, NotNegative]

@@ -11,12 +11,34 @@ counts is the distance to the truth, so the report derives |mean M3_hat - mean M
 
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from colorbench.arrays import Bytes, Lab, PerImage
+from colorbench.column import Column, Derived
 from colorbench.metrics.metric import Metric, Pair
 from colorbench.registry import register
+
+_SIGNED, _ABSOLUTE = "colorfulness", "colorfulness_abs(ddcolor)"
+DERIVED = {
+    "delta_colorfulness_of_means": Derived(
+        (_SIGNED, f"{_SIGNED}_true"),
+        lambda hat, true: abs(hat - true),
+        Column("ΔCF", "lower", 2, "", "difference of the mean colorfulness of predictions and truths"),
+    ),
+    "delta_colorfulness_of_means_abs(ddcolor)": Derived(
+        (_ABSOLUTE, f"{_ABSOLUTE}_true"),
+        lambda hat, true: abs(hat - true),
+        Column("ΔCF abs (ddcolor)", "lower", 2, "", "the literature's delta colorfulness"),
+    ),
+    "mean_drift": Derived(
+        ("drift_a", "drift_b"),
+        np.hypot,
+        Column("drift", "lower", 2, "dE", "distance of the set's mean color from the truth's"),
+    ),
+}
+"""Of the means over a set."""
 
 
 def colorfulness(pixels: Bytes, *, absolute: bool = False) -> PerImage:
@@ -52,9 +74,13 @@ class Colorfulness(Metric):
     def __init__(self, *, of: Literal["hat", "true"] = "hat", compat: Literal["none", "ddcolor"] = "none") -> None:
         self.of = of
         self.absolute = compat == "ddcolor"
-        self.name = "colorfulness_abs(ddcolor)" if self.absolute else "colorfulness"
+        self.name = _ABSOLUTE if self.absolute else _SIGNED
         if of == "true":
             self.name += "_true"
+
+    @classmethod
+    def column(cls, name: str) -> Column | None:
+        return cls.declared(name) if name.removesuffix("_true") in (_SIGNED, _ABSOLUTE) else None
 
     def score(self, pair: Pair) -> PerImage:
         return _of_pair(pair, self.of, self.absolute)
@@ -71,7 +97,12 @@ class DeltaColorfulness(Metric):
 
     def __init__(self, *, compat: Literal["none", "ddcolor"] = "none") -> None:
         self.absolute = compat == "ddcolor"
-        self.name = "delta_colorfulness_abs(ddcolor)" if self.absolute else "delta_colorfulness"
+        self.name = f"delta_{_ABSOLUTE if self.absolute else _SIGNED}"
+
+    @classmethod
+    def column(cls, name: str) -> Column | None:
+        titles = {f"delta_{_SIGNED}": "ΔCF (per image)", f"delta_{_ABSOLUTE}": f"delta {_ABSOLUTE}"}
+        return cls.declared(titles[name]) if name in titles else None
 
     def score(self, pair: Pair) -> PerImage:
         hat, true = (_of_pair(pair, of, self.absolute) for of in ("hat", "true"))
@@ -112,6 +143,10 @@ class Drift(Metric):
     def __init__(self, *, axis: Literal["a", "b"]) -> None:
         self.name = f"drift_{axis}"
         self.channel = "Lab".index(axis)
+
+    @classmethod
+    def column(cls, name: str) -> Column | None:
+        return cls.declared(name) if name in ("drift_a", "drift_b") else None
 
     def score(self, pair: Pair) -> PerImage:
         return (pair.lab_hat[:, self.channel] - pair.lab[:, self.channel]).mean(dim=(1, 2))

@@ -103,6 +103,7 @@ class DeltaE76(Metric):
     """Mean CIE 1976 difference over the pixels."""
 
     name = "delta_e_76"
+    title = "dE76"
     better = "lower"
     unit = "dE"
     digits = 2
@@ -117,6 +118,7 @@ class CIEDE2000(Metric):
     """Mean CIEDE2000 difference over the pixels."""
 
     name = "ciede2000"
+    title = "CIEDE2000"
     better = "lower"
     unit = "dE"
     digits = 2
@@ -131,6 +133,7 @@ class ChromaL1(Metric):
     """Mean absolute difference of a* and b*: what an L1 regression minimizes, after clipping and rounding."""
 
     name = "ab_l1"
+    title = "ab L1"
     better = "lower"
     unit = "dE"
     digits = 2

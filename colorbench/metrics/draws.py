@@ -19,7 +19,7 @@ and sees little more of it; the variogram score (variogram.py) and flat variatio
 Metrics of the mean of the draws (``ciede2000_of_mean``) show what averaging would gain on per-pixel errors.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -28,12 +28,38 @@ from torch import Tensor
 
 from colorbench import color
 from colorbench.arrays import Bytes, PerImage
+from colorbench.column import Column, Derived
+from colorbench.metrics import flat, variogram
 from colorbench.metrics.difference import CIEDE2000
 from colorbench.metrics.flat import flat_scores
 from colorbench.metrics.metric import Pair
 from colorbench.metrics.psnr import PSNR
 from colorbench.metrics.suite import piece
 from colorbench.metrics.variogram import variogram_score
+
+COLUMNS = {
+    "energy": Column("energy", "lower", 2, "dE", "energy score of a*b*, per pixel", kind="draws", proper=True),
+    "energy_field": Column(
+        "energy (field)", "lower", 2, "dE", "energy score of whole a*b* fields", kind="draws", proper=True
+    ),
+    **variogram.COLUMNS,
+    **flat.COLUMNS,
+    "diversity": Column("diversity", "neither", 2, "dE", "mean distance of two colorings of one picture", kind="draws"),
+    "spread2": Column("spread2", "neither", 3, kind="draws", part=True),
+    "error2": Column("error2", "neither", 3, kind="draws", part=True),
+    "psnr_of_mean": Column("PSNR of mean", "higher", 2, "dB", "of the mean of the draws", kind="draws"),
+    "ciede2000_of_mean": Column("CIEDE2000 of mean", "lower", 2, "dE", "of the mean of the draws", kind="draws"),
+}
+"""Of :func:`score_draws`, with its rank columns (:func:`rank_column`)."""
+DERIVED = {
+    "spread_skill": Derived(
+        ("spread2", "error2"),
+        lambda spread, error: np.sqrt(spread / np.maximum(error, 1e-12)),
+        Column("spread/skill", "neither", 2, "", "1 is calibrated, below 1 overconfident"),
+    ),
+}
+"""Of the means over a set."""
+_RANK = "rank_"
 
 
 def score_draws(hats: Sequence[Bytes], true: Bytes) -> dict[str, PerImage]:
@@ -59,7 +85,7 @@ def _score_draws(hats: Sequence[Bytes], true: Bytes) -> dict[str, PerImage]:
     mean = draws.mean(0)
     scores["spread2"] = draws.var(0, correction=1).sum(1).mean((1, 2)) * (k + 1) / k
     scores["error2"] = (mean - y).square().sum(1).mean((1, 2))
-    scores |= {f"rank_{r}": share for r, share in enumerate(ranks(draws, y))}
+    scores |= {f"{_RANK}{r}": share for r, share in enumerate(ranks(draws, y))}
     averaged = Pair(color.to_bytes(color.lab_to_rgb(torch.cat([lab[:, :1], mean], dim=1))), true)
     scores |= {f"{metric.name}_of_mean": metric(averaged).float() for metric in (PSNR(), CIEDE2000())}
     return scores
@@ -76,6 +102,16 @@ def energy_scores(draws: Tensor, y: Tensor) -> dict[str, PerImage]:
     apart = torch.stack(pairs).mean(0)  # 2 b
     energy, field = near - apart / 2
     return {"energy": energy, "energy_field": field, "diversity": apart[0]}
+
+
+def rank_column(name: str) -> Column | None:
+    """The column of a rank's share, an ingredient of calibration; None for anything else."""
+    return Column(name.replace("_", " "), "neither", 3, kind="draws", part=True) if name.startswith(_RANK) else None
+
+
+def rank_columns(names: Iterable[str]) -> list[str]:
+    """Those that hold ranks' shares, in the order of the ranks."""
+    return sorted((n for n in names if n.startswith(_RANK)), key=lambda n: int(n.removeprefix(_RANK)))
 
 
 def ranks(draws: Tensor, y: Tensor) -> Tensor:

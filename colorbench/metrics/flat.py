@@ -12,13 +12,35 @@ Flat variation near 1 is the truth's; gray has 0, mottled skies and patchwork mo
 alone, so the score is proper, and no model can move them.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from colorbench.arrays import PerImage
+from colorbench.column import Column, Derived
 from colorbench.metrics.variogram import STEPS, gaps, pair_errors, partners
 
+COLUMNS = {
+    "flat_score": Column(
+        "flat score",
+        "lower",
+        3,
+        "dE",
+        "variogram score of pairs that look alike in gray",
+        kind="draws",
+        proper=True,
+    ),
+    "flat": Column("flat", "neither", 3, kind="draws", part=True),
+    "flat_true": Column("flat true", "neither", 3, kind="draws", part=True),
+}
+DERIVED = {
+    "flat_variation": Derived(
+        ("flat", "flat_true"),
+        lambda hat, true: hat / np.maximum(true, 1e-12),
+        Column("flat variation", "neither", 2, "", "of color where gray looks the same, over the truth's"),
+    ),
+}
 CELL = 4
 LAGS = (1, 2, 4)
 """Cells."""

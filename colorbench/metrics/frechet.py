@@ -13,12 +13,13 @@ published estimator. Neither sees diversity: two samplers with LPIPS diversities
 """
 
 import copy
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from colorbench.column import Column
 from colorbench.metrics.features import Features, Network, Resize
 from colorbench.metrics.metric import Pair
 from colorbench.ranges import MOST, Count, Seed, Several, Side, within
@@ -35,12 +36,25 @@ class SetMetric:
 
     better: Literal["lower"] = "lower"
     digits = 2
+    title: ClassVar[str]
+    """The column's head; its name says the features."""
+    columns: ClassVar[tuple[str, ...]]
+    """Names of its columns, without the features that stand in parentheses."""
 
     def __init__(self, features: Features, name: str) -> None:
         self.features = features
         self.name = f"{name}({features.source},{features.resize})"
         self._hat: list[Tensor] = []
         self._true: list[Tensor] = []
+
+    @classmethod
+    def column(cls, name: str) -> Column | None:
+        """What the column of that name means, if this metric writes it."""
+        stem, _, features = name.partition("(")
+        if stem not in cls.columns or not features:
+            return None
+        title = f"{stem.replace('_', ' ').replace(cls.title.lower(), cls.title)}({features}"
+        return Column(title, cls.better, cls.digits, kind="set", group=cls.title.lower())
 
     def fresh(self) -> Self:
         """An empty accumulator that shares the network."""
@@ -73,6 +87,8 @@ class SetMetric:
 class FID(SetMetric):
     """Frechet distance of two Gaussians fitted to the features. least: pictures below which no number is given."""
 
+    title, columns = "FID", ("fid",)
+
     def __init__(
         self,
         *,
@@ -100,7 +116,8 @@ class FID(SetMetric):
 class KID(SetMetric):
     """Kernel distance, mean and standard deviation over seeded subsets of min(size, n) pictures."""
 
-    digits = 4
+    title, columns = "KID", ("kid", "kid_paired")
+    digits = 5
 
     def __init__(
         self,

@@ -14,15 +14,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from colorbench import color
 from colorbench.arrays import Bytes, Chroma, Lab, Luma, PerImage, Picture
-
-Better = Literal["higher", "lower", "neither"]
+from colorbench.column import Better, Column
 
 
 @dataclass(frozen=True)
@@ -93,6 +92,8 @@ class Metric(ABC):
     name: str
     """The column. It says what was measured, weights included: ``lpips_squeeze(deepscale)`` is not
     ``lpips_squeeze``."""
+    title: ClassVar[str] = ""
+    """The column's head in a table; empty: its name, in words."""
     low: ClassVar[float] = 0.0
     high: ClassVar[float] = float("inf")
     better: ClassVar[Better]
@@ -105,6 +106,16 @@ class Metric(ABC):
     """Decimals worth printing."""
     needs_raw: ClassVar[bool] = False
     """Does it need the chroma before clip and rounding? Then folders of pictures have no such column."""
+
+    @classmethod
+    def column(cls, name: str) -> Column | None:
+        """What the column of that name means, if this metric writes it. One whose name depends on its settings says
+        which names it gives."""
+        return cls.declared(cls.title or name) if name == getattr(cls, "name", None) else None
+
+    @classmethod
+    def declared(cls, title: str, group: str = "") -> Column:
+        return Column(title.replace("_", " "), cls.better, cls.digits, cls.unit, group=group)
 
     @abstractmethod
     def score(self, pair: Pair) -> PerImage:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from colorbench.arrays import PerImage
+from colorbench.column import Column
 from colorbench.errors import UserError
 from colorbench.metrics.metric import Metric, Pair, require_range
 from colorbench.registry import register
@@ -93,6 +94,10 @@ class LPIPS(Metric):
         self.published = not self.digest or self.digest.startswith(prefixes)
         self.name = f"lpips_{net}" if self.published else f"lpips_{net}({label or self.digest[:8]})"
         self.weights = f"{self.name} sha256:{self.digest[:16]}" if self.digest else "none"
+
+    @classmethod
+    def column(cls, name: str) -> Column | None:
+        return cls.declared(name.replace("lpips_", "LPIPS "), "lpips") if name.startswith("lpips_") else None
 
     @cached_property
     def distance(self) -> Distance:

@@ -12,6 +12,11 @@ TV joint and calibration (colorbench/data/scenes/reading.py) have the power for 
 
 from typing import Any
 
+from colorbench.column import Column
+
+COLUMNS = {
+    "place": Column("place", "higher", 3, "", "from neighbors (0) to the true law (1)", kind="draws", proper=True),
+}
 PARTS = ("energy_field", "variogram")
 """The columns that place is made of."""
 

@@ -33,6 +33,7 @@ class PSNR(Metric):
     """Peak signal-to-noise ratio of one picture."""
 
     name = "psnr"
+    title = "PSNR"
     high = CAP
     better = "higher"
     unit = "dB"

@@ -111,6 +111,7 @@ class SSIM(Metric):
     """Structural similarity over R, G and B."""
 
     name = "ssim"
+    title = "SSIM"
     low, high = -1.0, 1.0
     better = "higher"
     digits = 4
@@ -128,6 +129,7 @@ class LumaSSIM(Metric):
     """Structural similarity over L*: what remains of the true L after the gamut clip. It should be close to 1."""
 
     name = "ssim_luma"
+    title = "SSIM (L*)"
     low, high = -1.0, 1.0
     better = "higher"
     digits = 4
@@ -145,6 +147,7 @@ class MSSSIM(Metric):
     """Multi-scale structural similarity over R, G and B."""
 
     name = "ms_ssim"
+    title = "MS-SSIM"
     high = 1.0
     better = "higher"
     digits = 4

@@ -17,7 +17,19 @@ import torch
 from torch import Tensor
 
 from colorbench.arrays import PerImage
+from colorbench.column import Column
 
+COLUMNS = {
+    "variogram": Column(
+        "variogram",
+        "lower",
+        3,
+        "dE",
+        "variogram score: do pixels differ as the truth's do",
+        kind="draws",
+        proper=True,
+    ),
+}
 LAGS = (1, 2, 4, 8, 16, 32)
 """Pixels."""
 STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))

@@ -94,7 +94,7 @@ def _colors(sheet: Sheet) -> dict[str, str]:
 
 def _headline(sheet: Sheet) -> list[str]:
     wanted = ("ciede2000", "psnr", "ssim", "energy")
-    lpips = [n for n in sheet.columns if n.startswith("lpips")]
+    lpips = [name for name, what in sheet.columns.items() if what.group == "lpips"]
     return [n for n in (*wanted[:2], *lpips, *wanted[2:]) if sheet.estimates.get(n)][:4]
 
 

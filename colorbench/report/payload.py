@@ -10,9 +10,9 @@ import torch
 import yaml
 
 from colorbench import color
-from colorbench.metrics.draws import best_of, coverage
+from colorbench.metrics.draws import best_of, coverage, rank_columns
 from colorbench.metrics.hue import BINS
-from colorbench.report.sheet import HEADLINE, Line, Sheet
+from colorbench.report.sheet import HEADLINE, Line, Sheet, word
 from colorbench.report.table import COSTS, costs_of
 from colorbench.runs.config import flatten
 
@@ -48,7 +48,7 @@ def collect(sheet: Sheet) -> dict[str, Any]:
                 "digits": c.digits,
                 "unit": c.unit,
                 "note": c.note,
-                "headline": (name in HEADLINE or name.startswith(("lpips", "kid", "fid"))) and _measured(sheet, name),
+                "headline": word(name, c) in HEADLINE and _measured(sheet, name),
                 "fed": facts.get(name, {}).get("fed", ""),
                 "weights": facts.get(name, {}).get("weights", ""),
             }
@@ -135,7 +135,7 @@ def _hue_colors() -> list[str]:
 def calibration(line: Line) -> dict[str, Any]:
     """Coverage, rank histogram and best-of-k curves of a model that draws; {} for one that does not."""
     first = line.evaluations[0]
-    names = sorted((n for n in first.draws if n.startswith("rank_")), key=lambda n: int(n[5:]))
+    names = rank_columns(first.draws)
     if not names:
         return {}
     shares = np.stack([np.mean([e.draws[n].mean() for e in line.evaluations]) for n in names])

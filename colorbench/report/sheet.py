@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from colorbench.column import Column
 from colorbench.errors import UserError
 from colorbench.evaluation.archive import find_archives, read_archive
 from colorbench.evaluation.baselines import ONCE, SAMPLERS
@@ -22,7 +23,7 @@ from colorbench.evaluation.rows import Evaluation, find
 from colorbench.metrics import place as measure
 from colorbench.metrics.flat import alarm
 from colorbench.registry import suggest
-from colorbench.report.columns import DERIVED, Column, column
+from colorbench.report.columns import DERIVED, column, of_set
 from colorbench.report.statistics import Bootstrap, Estimate, Interval, Table, combine, ranks
 from colorbench.report.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, WORSE, Claim, claim, holm
 from colorbench.runs.labels import labels
@@ -42,8 +43,6 @@ HEADLINE = (
 )
 ENDS = ("gray", "neighbors", "oracle")
 """The trivial rows that place needs."""
-PROPER = ("energy", "energy_field", "variogram", "flat_score", "place")
-"""Columns that no sampler wins but by drawing the truth's own law."""
 """Columns shown unless others are asked for; ``lpips`` stands for whatever LPIPS the protocol has, ``kid`` and
 ``fid`` for those that could be computed."""
 _TRIVIAL_ORDER = (*ONCE, *SAMPLERS, "oracle", "truth")
@@ -231,7 +230,7 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
             if line.label not in found:
                 cells[line.label][name] = _plain(line, name, protocol)
                 continue
-            others = {n: found[trivial[n]] for n in compared(name) if n in trivial and trivial[n] in found}
+            others = {n: found[trivial[n]] for n in compared(what) if n in trivial and trivial[n] in found}
             if others and line.kind != "trivial" and what.better != "neither":
                 claims[line.label][name] = claim(found[line.label], others, what.better, protocol.smallest(name))
             cells[line.label][name] = Cell(found[line.label].interval, "", places.get(line.label, 0))
@@ -256,9 +255,9 @@ def placed(lines: Sequence[Line], trivial: Mapping[str, str], bootstrap: Bootstr
     }
 
 
-def compared(column: str) -> tuple[str, ...]:
+def compared(what: Column) -> tuple[str, ...]:
     """The trivial rows that a column's verdicts are against."""
-    return (*ONCE, *SAMPLERS) if column in PROPER else ONCE
+    return (*ONCE, *SAMPLERS) if what.proper else ONCE
 
 
 def estimate(lines: Sequence[Line], name: str, bootstrap: Bootstrap) -> dict[str, Estimate]:
@@ -290,32 +289,26 @@ def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequ
     present += (
         ["place"] if set(ENDS) <= {e.record["name"] for e in evaluations if e.record["kind"] == "trivial"} else []
     )
-    present += list(dict.fromkeys(n for e in evaluations for n in e.sets if _is_number(n)))
+    present += list(dict.fromkeys(n for e in evaluations for n in e.sets if of_set(n)))
     known = present + [name for name in protocol.unavailable if name not in present]
     if list(metrics) == ["all"]:
-        shown = [
-            name
-            for name in known
-            if not name.startswith(("rank_", "spread2", "error2")) and name not in ("flat", "flat_true")
-        ]
-        return sorted(shown, key=lambda n: next((i for i, head in enumerate(HEADLINE) if _is(n, head)), len(HEADLINE)))
+        shown = [name for name in known if not column(name).part]
+        order = {head: i for i, head in enumerate(HEADLINE)}
+        return sorted(shown, key=lambda name: order.get(word(name, column(name)), len(HEADLINE)))
     chosen = []
     for wanted in metrics or HEADLINE:
-        matches = [wanted] if wanted in known else [n for n in known if wanted == "lpips" and n.startswith("lpips")]
-        if wanted in ("fid", "kid"):
-            matches = [n for n in (known if metrics else present) if _is_number(n) and n.startswith(wanted)]
+        matches = [name for name in known if wanted in (name, word(name, column(name)))]
+        if not metrics:  # a number of the set is shown unasked only where it could be computed
+            matches = [name for name in matches if name in present or column(name).kind != "set"]
         if not matches and metrics:
             raise UserError(f"--metrics {wanted}: no such column{suggest(wanted, known)}")
         chosen += matches
     return chosen
 
 
-def _is(name: str, head: str) -> bool:
-    return name == head or (head in ("lpips", "kid", "fid") and name.startswith(head))
-
-
-def _is_number(name: str) -> bool:
-    return name.startswith(("fid(", "kid(", "kid_paired("))
+def word(name: str, what: Column) -> str:
+    """What asks for a column: its group's word, or its own name."""
+    return what.group or name
 
 
 def _lines(evaluations: Sequence[Evaluation]) -> list[Line]:

@@ -76,6 +76,7 @@ def test_a_likelihood_is_finite_bits_of_each_picture_whatever_its_batch(model, b
     with torch.no_grad():
         together = family.likelihood(batch, noise)
         alone = [family.likelihood(b, n) for b, n in zip(batch.split(1), noise.split(1), strict=True)]
+    assert set(together) <= set(family.columns)  # how a table prints them
     for name, bits in together.items():
         assert bits.shape == (len(batch),)
         assert bits.isfinite().all()

@@ -7,6 +7,7 @@ import pytest
 from colorbench.commands.table import main
 from colorbench.errors import UserError
 from colorbench.evaluation.baselines import ONCE, TRIVIAL, evaluate_baselines
+from colorbench.report.columns import column
 from colorbench.report.sheet import compared, sheets
 from colorbench.report.table import FORMATS, difference, markdown
 
@@ -150,7 +151,7 @@ def test_an_alarm_stands_beside_the_row_it_rings_for(outputs: Path) -> None:
 
 
 def test_proper_scores_are_compared_with_samplers_and_single_answers_are_not(outputs: Path) -> None:
-    assert set(compared("energy")) > set(compared("psnr"))
-    assert "neighbors" in compared("energy")
-    assert "neighbors" not in compared("psnr")
+    assert set(compared(column("energy"))) > set(compared(column("psnr")))
+    assert "neighbors" in compared(column("energy"))
+    assert "neighbors" not in compared(column("psnr"))
     assert "smallest differences that matter: CIEDE2000 0.01" in markdown(sheets([outputs])[0])
