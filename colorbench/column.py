@@ -4,6 +4,7 @@ A metric declares on its class, a score of several draws beside its function, a 
 class; the report asks (:mod:`colorbench.report.columns`) and takes no name apart.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +20,7 @@ class Column:
     kind: a number of each picture, of each picture's draws, or of the whole set (no interval). group: the word that
     asks for it with its like (``lpips`` for ``lpips_squeeze(mine)``); empty: its name alone. proper: no sampler wins it
     but by drawing the truth's own law. part: an ingredient of other columns, shown only where it is asked for by name.
+    low, high: the numbers that it can be; an interval ends there.
     """
 
     title: str
@@ -30,6 +32,8 @@ class Column:
     group: str = ""
     proper: bool = False
     part: bool = False
+    low: float = -math.inf
+    high: float = math.inf
 
     @property
     def arrow(self) -> str:

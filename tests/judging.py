@@ -103,9 +103,17 @@ def judge(make_plan: Callable[..., Plan], cpu: torch.device) -> Callable[..., Ev
     """Judge 'the truth times a factor plus noise' under a name, into output/<study>/<name>-<seed>/eval/<id>."""
 
     def make(
-        output: Path, name: str, factor: float, *, spread: float = 0.0, seed: int = 0, draws: int = 1, **record: Any
+        output: Path,
+        name: str,
+        factor: float,
+        *,
+        spread: float = 0.0,
+        seed: int = 0,
+        draws: int = 1,
+        plan: Plan | None = None,
+        **record: Any,
     ) -> Evaluation:
-        made = make_plan()
+        made = plan or make_plan()
 
         def colorize(batch: Batch, noise: Any) -> torch.Tensor:
             g = torch.Generator().manual_seed(seed)

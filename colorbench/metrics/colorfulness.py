@@ -25,17 +25,17 @@ DERIVED = {
     "delta_colorfulness_of_means": Derived(
         (_SIGNED, f"{_SIGNED}_true"),
         lambda hat, true: abs(hat - true),
-        Column("ΔCF", "lower", 2, "", "difference of the mean colorfulness of predictions and truths"),
+        Column("ΔCF", "lower", 2, "", "difference of the mean colorfulness of predictions and truths", low=0.0),
     ),
     "delta_colorfulness_of_means_abs(ddcolor)": Derived(
         (_ABSOLUTE, f"{_ABSOLUTE}_true"),
         lambda hat, true: abs(hat - true),
-        Column("ΔCF abs (ddcolor)", "lower", 2, "", "the literature's delta colorfulness"),
+        Column("ΔCF abs (ddcolor)", "lower", 2, "", "the literature's delta colorfulness", low=0.0),
     ),
     "mean_drift": Derived(
         ("drift_a", "drift_b"),
         np.hypot,
-        Column("drift", "lower", 2, "dE", "distance of the set's mean color from the truth's"),
+        Column("drift", "lower", 2, "dE", "distance of the set's mean color from the truth's", low=0.0),
     ),
 }
 """Of the means over a set."""

@@ -44,18 +44,24 @@ COLUMNS = {
     ),
     **variogram.COLUMNS,
     **flat.COLUMNS,
-    "diversity": Column("diversity", "neither", 2, "dE", "mean distance of two colorings of one picture", kind="draws"),
-    "spread2": Column("spread2", "neither", 3, kind="draws", part=True),
-    "error2": Column("error2", "neither", 3, kind="draws", part=True),
-    "psnr_of_mean": Column("PSNR of mean", "higher", 2, "dB", "of the mean of the draws", kind="draws"),
-    "ciede2000_of_mean": Column("CIEDE2000 of mean", "lower", 2, "dE", "of the mean of the draws", kind="draws"),
+    "diversity": Column(
+        "diversity", "neither", 2, "dE", "mean distance of two colorings of one picture", kind="draws", low=0.0
+    ),
+    "spread2": Column("spread2", "neither", 3, kind="draws", part=True, low=0.0),
+    "error2": Column("error2", "neither", 3, kind="draws", part=True, low=0.0),
+    "psnr_of_mean": Column(
+        "PSNR of mean", "higher", 2, "dB", "of the mean of the draws", kind="draws", low=PSNR.low, high=PSNR.high
+    ),
+    "ciede2000_of_mean": Column(
+        "CIEDE2000 of mean", "lower", 2, "dE", "of the mean of the draws", kind="draws", low=0.0
+    ),
 }
 """Of :func:`score_draws`, with its rank columns (:func:`rank_column`)."""
 DERIVED = {
     "spread_skill": Derived(
         ("spread2", "error2"),
         lambda spread, error: np.sqrt(spread / np.maximum(error, 1e-12)),
-        Column("spread/skill", "neither", 2, "", "1 is calibrated, below 1 overconfident"),
+        Column("spread/skill", "neither", 2, "", "1 is calibrated, below 1 overconfident", low=0.0),
     ),
 }
 """Of the means over a set."""
@@ -106,7 +112,8 @@ def energy_scores(draws: Tensor, y: Tensor) -> dict[str, PerImage]:
 
 def rank_column(name: str) -> Column | None:
     """The column of a rank's share, an ingredient of calibration; None for anything else."""
-    return Column(name.replace("_", " "), "neither", 3, kind="draws", part=True) if name.startswith(_RANK) else None
+    words = name.replace("_", " ")
+    return Column(words, "neither", 3, kind="draws", part=True, low=0.0, high=1.0) if name.startswith(_RANK) else None
 
 
 def rank_columns(names: Iterable[str]) -> list[str]:

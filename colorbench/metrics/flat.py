@@ -31,14 +31,14 @@ COLUMNS = {
         kind="draws",
         proper=True,
     ),
-    "flat": Column("flat", "neither", 3, kind="draws", part=True),
-    "flat_true": Column("flat true", "neither", 3, kind="draws", part=True),
+    "flat": Column("flat", "neither", 3, kind="draws", part=True, low=0.0),
+    "flat_true": Column("flat true", "neither", 3, kind="draws", part=True, low=0.0),
 }
 DERIVED = {
     "flat_variation": Derived(
         ("flat", "flat_true"),
         lambda hat, true: hat / np.maximum(true, 1e-12),
-        Column("flat variation", "neither", 2, "", "of color where gray looks the same, over the truth's"),
+        Column("flat variation", "neither", 2, "", "of color where gray looks the same, over the truth's", low=0.0),
     ),
 }
 CELL = 4

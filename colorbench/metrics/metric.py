@@ -115,7 +115,8 @@ class Metric(ABC):
 
     @classmethod
     def declared(cls, title: str, group: str = "") -> Column:
-        return Column(title.replace("_", " "), cls.better, cls.digits, cls.unit, group=group)
+        words = title.replace("_", " ")
+        return Column(words, cls.better, cls.digits, cls.unit, group=group, low=cls.low, high=cls.high)
 
     @abstractmethod
     def score(self, pair: Pair) -> PerImage:

@@ -45,6 +45,7 @@ ENDS = ("gray", "neighbors", "oracle")
 """The trivial rows that place needs."""
 """Columns shown unless others are asked for; ``lpips`` stands for whatever LPIPS the protocol has, ``kid`` and
 ``fid`` for those that could be computed."""
+_UNFIT = "not a finite number for every resample of some row"
 _TRIVIAL_ORDER = (*ONCE, *SAMPLERS, "oracle", "truth")
 
 
@@ -218,17 +219,19 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
     cells: dict[str, dict[str, Cell]] = {line.label: {} for line in lines}
     trivial = {str(line.record["name"]): line.label for line in lines if line.kind == "trivial"}
     claims: dict[str, dict[str, Claim]] = {line.label: {} for line in lines}
-    estimates = {
+    computed = {
         name: placed(lines, trivial, bootstrap) if name == "place" else estimate(lines, name, bootstrap)
         for name in columns
     }
+    estimates = {name: {k: v for k, v in found.items() if v.finite} for name, found in computed.items()}
     for name, what in columns.items():
         found = estimates[name]
         ranked = {line.label: found[line.label] for line in lines if line.kind != "trivial" and line.label in found}
         places = ranks(ranked, what.better) if what.better != "neither" and len(ranked) > 1 else {}
         for line in lines:
             if line.label not in found:
-                cells[line.label][name] = _plain(line, name, protocol)
+                unfit = line.label in computed[name]
+                cells[line.label][name] = Cell(None, _UNFIT) if unfit else _plain(line, name, protocol)
                 continue
             others = {n: found[trivial[n]] for n in compared(what) if n in trivial and trivial[n] in found}
             if others and line.kind != "trivial" and what.better != "neither":
@@ -262,13 +265,12 @@ def compared(what: Column) -> tuple[str, ...]:
 
 def estimate(lines: Sequence[Line], name: str, bootstrap: Bootstrap) -> dict[str, Estimate]:
     """{label: estimate} of a column, for the lines that have it."""
-    found = {}
+    found, what = {}, column(name)
+    sources, function = (DERIVED[name].sources, DERIVED[name].function) if name in DERIVED else ((name,), lambda x: x)
     for stream, line in enumerate(lines):
-        sources = DERIVED[name].sources if name in DERIVED else (name,)
-        tables = [line.table(source) for source in sources]
-        means = [bootstrap.mean(table, stream) for table in tables if table is not None]
-        if len(means) == len(sources):
-            found[line.label] = combine(DERIVED[name].function, *means) if name in DERIVED else means[0]
+        tables = [table for source in sources if (table := line.table(source)) is not None]
+        if len(tables) == len(sources):
+            found[line.label] = bootstrap.of(function, *tables, stream=stream).within(what.low, what.high)
     return found
 
 
@@ -276,6 +278,8 @@ def _plain(line: Line, name: str, protocol: Protocol) -> Cell:
     """A cell without rows: a number of the set, or the reason why there is none."""
     found = [e.sets[name] for e in line.evaluations if name in e.sets]
     values = [entry["value"] for entry in found if "value" in entry]
+    if not all(np.isfinite(value) for value in values):
+        return Cell(None, _UNFIT)
     if values and len(values) == line.seeds:
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else found[0].get("deviation")
         return Cell(None, plain=(float(np.mean(values)), deviation))

@@ -55,6 +55,15 @@ class Estimate:
         low, high = np.quantile(self.replicates, [tail, 1 - tail])
         return Interval(self.center, float(low), float(high))
 
+    @property
+    def finite(self) -> bool:
+        """Is it a number in every resample?"""
+        return bool(np.isfinite(self.center) and np.isfinite(self.replicates).all())
+
+    def within(self, low: float, high: float) -> "Estimate":
+        """No resample beyond what the statistic can be: the expansion for few seeds knows no such ends."""
+        return Estimate(self.center, self.replicates.clip(low, high), self.level)
+
     def __sub__(self, other: "Estimate") -> "Estimate":
         return Estimate(self.center - other.center, self.replicates - other.replicates, self.level)
 
@@ -81,19 +90,31 @@ class Bootstrap:
 
     def mean(self, table: Table, stream: int = 0) -> Estimate:
         """Of a table's mean over seeds and images. stream: the number of the system, whose seeds are its own."""
-        table = np.atleast_2d(np.asarray(table, dtype=np.float64))
-        seeds, images = table.shape
+        return self.of(lambda mean: mean, table, stream=stream)
+
+    def of(self, function: Callable[..., Any], *tables: Table, stream: int = 0) -> Estimate:
+        """Of a function of one system's means over seeds and images: a ratio, say. tables: [seeds, images] each.
+
+        The function sees resampled means only, which lie where scores do; what few seeds lack is added to its values:
+
+            f*_r = f(x*_r) + (expansion - 1) sum_s v_rs (f(x_s) - mean_s f(x_s)) / S
+
+        For a mean this is the expansion of its seeds' deviations.
+        """
+        tables = tuple(np.atleast_2d(np.asarray(table, dtype=np.float64)) for table in tables)
+        seeds, images = tables[0].shape
         if images != self.images:
             raise ValueError(f"scores of {images} images, weights of {self.images}")
-        center = float(table.mean())
-        by_seed = (self.weights @ (table - center).T.astype(np.float32)).T.astype(np.float64)  # [seeds, resamples]
-        if seeds == 1:
-            return Estimate(center, center + by_seed[0], self.level)
+        centers = [float(table.mean()) for table in tables]
+        around = [table - center for table, center in zip(tables, centers, strict=True)]
+        by_seed = [(self.weights @ t.T.astype(np.float32)).T.astype(np.float64) for t in around]  # [seeds, resamples]
         rng = np.random.default_rng([self.seed, stream, seeds])
-        chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=self.resamples) / seeds  # [resamples, seeds]
-        effect = table.mean(1) - center
-        wider = by_seed + (expansion(seeds, self.level) - 1) * effect[:, None]
-        return Estimate(center, center + (chosen.T * wider).sum(0), self.level)
+        chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=self.resamples).T / seeds  # [seeds, resamples]
+        found = function(*(c + (chosen * means).sum(0) for c, means in zip(centers, by_seed, strict=True)))
+        if seeds > 1:
+            effects = np.array([function(*means) for means in zip(*(t.mean(1) for t in tables), strict=True)])
+            found = found + (expansion(seeds, self.level) - 1) * (effects - effects.mean()) @ chosen
+        return Estimate(float(function(*centers)), np.asarray(found), self.level)
 
 
 def expansion(seeds: int, level: float = 0.95) -> float:

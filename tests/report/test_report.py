@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from colorbench.commands.report import main
 from colorbench.errors import UserError
 from colorbench.evaluation.baselines import evaluate_baselines
+from colorbench.report.columns import DERIVED
 from colorbench.report.page.write import write_report
 from colorbench.report.sheet import sheets
 
@@ -244,6 +246,27 @@ def test_the_command_writes_the_page(outputs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_two_unlike_seeds_give_a_page_whose_intervals_lie_where_scores_do(
+    judge, make_plan, data, cpu, tmp_path: Path
+) -> None:
+    plan = make_plan(limit=6)
+    evaluate_baselines(data, plan, output=tmp_path, device=cpu)
+    for seed, (factor, spread) in enumerate(((0.9, 0.4), (0.05, 0.0001))):
+        judge(tmp_path, "vae", factor, spread=spread, draws=4, seed=seed, plan=plan)
+    main([str(tmp_path), "-o", str(tmp_path / "p.html"), "--resamples", "400"])
+    row = payload(tmp_path / "p.html")["cells"]["vae"]
+    for name in ("spread_skill", "chroma_ratio", "flat_variation", "psnr"):
+        assert 0 <= row[name]["l"] <= row[name]["m"] <= row[name]["h"], name
+
+
+def test_a_column_without_a_number_says_so_and_leaves_the_page_standing(outputs: Path, tmp_path, monkeypatch) -> None:
+    broken = replace(DERIVED["mean_drift"], function=lambda a, b: a * float("nan"))
+    monkeypatch.setitem(DERIVED, "mean_drift", broken)
+    main([str(outputs), "-o", str(tmp_path / "p.html"), "--resamples", "200"])
+    cell = payload(tmp_path / "p.html")["cells"]["vivid"]["mean_drift"]
+    assert "not a finite number" in cell["why"]
+
+
 def test_figures_are_written_as_png_and_pdf(outputs: Path, tmp_path: Path) -> None:
     main([str(outputs), "-o", str(tmp_path / "r.html"), "--figures", str(tmp_path / "f")])
     names = {p.name for p in (tmp_path / "f").iterdir()}

@@ -76,3 +76,24 @@ def test_a_function_of_means_is_not_the_mean_of_a_function() -> None:
 def test_scores_of_other_images_are_refused() -> None:
     with pytest.raises(ValueError, match="weights of 10"):
         Bootstrap(10).mean(np.zeros(9))
+
+
+def test_a_ratio_of_few_unlike_seeds_stays_a_number_where_ratios_lie() -> None:
+    """The seeds' expansion of each mean alone went below 0, and the root of a negative spread is no number."""
+    rng, bootstrap = np.random.default_rng(5), Bootstrap(12)
+    spread = np.stack([rng.uniform(0.1, 0.3, 12), rng.uniform(2.0, 3.0, 12)])
+    error = np.stack([rng.uniform(3.0, 4.0, 12), rng.uniform(3.5, 4.5, 12)])
+    with np.errstate(all="raise"):
+        ratio = bootstrap.of(lambda s, e: np.sqrt(s / e), spread, error).within(0.0, np.inf)
+    assert ratio.finite
+    assert 0 <= ratio.interval.low < ratio.center < ratio.interval.high
+    assert bootstrap.mean(spread).interval.low < 0  # a mean alone is not told what it can be
+    assert bootstrap.mean(spread).within(0.0, np.inf).interval.low == 0
+
+
+def test_the_interval_of_a_linear_function_is_that_of_the_means() -> None:
+    rng, bootstrap = np.random.default_rng(6), Bootstrap(30, resamples=200)
+    a, b = rng.standard_normal((2, 3, 30))
+    both = bootstrap.of(lambda x, y: 2 * x - y, a, b, stream=4).replicates
+    apart = 2 * bootstrap.mean(a, 4).replicates - bootstrap.mean(b, 4).replicates
+    np.testing.assert_allclose(both, apart, atol=1e-6)
