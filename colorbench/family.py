@@ -8,9 +8,9 @@ loss, then builds the generator's loss against the discriminator just updated.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -55,6 +55,23 @@ class Objective:
         return (self.updates,) if isinstance(self.updates, str) else self.updates
 
 
+@dataclass(frozen=True)
+class Loop:
+    """A coloring as a loop around one network, in numbers: a program without PyTorch can go round it.
+
+    denoiser: (x [b 2 h/scale w/scale], t [b], L [b 1 h w]) -> its prediction. x is at first noise of the deviation
+    ``start``; after the last step the chroma is x std + mean ([1 2 1 1] each), enlarged along the edges of L.
+    steps: what each step asks and makes of the answers (inference/standalone.py reads it).
+    """
+
+    denoiser: nn.Module
+    scale: int
+    mean: Tensor
+    std: Tensor
+    start: float
+    steps: Sequence[Mapping[str, Any]]
+
+
 class Family(nn.Module, ABC):
     """A way to color. Concrete families are final: tweak by wrapping, not by subclassing."""
 
@@ -92,6 +109,15 @@ class Family(nn.Module, ABC):
     def likelihood(self, batch: Batch, noise: Noise) -> Mapping[str, PerImage]:
         """Column (of ``columns``) -> bits of the true colors, exact; nothing for a family that cannot say."""
         return {}
+
+    def exported(self) -> "Family | Loop":
+        """What other runtimes can carry out: the family itself, if one pass without chance is its answer, or its loop.
+
+        Raises UserError for a family, or a sampler, that cannot be carried over.
+        """
+        if self.stochastic:
+            raise UserError("a draw of this family is neither one pass nor a loop in numbers: it cannot be exported")
+        return self
 
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Optional single pass over the training split before step one (statistics, a bank); kept in buffers."""

@@ -16,7 +16,7 @@ from colorbench import color
 from colorbench.arrays import Chroma, Luma
 from colorbench.batch import Batch
 from colorbench.errors import UserError
-from colorbench.family import Family
+from colorbench.family import Family, Loop
 from colorbench.networks.guided import enlarge, shrink
 from colorbench.noise import Noise
 from colorbench.ranges import Factor, Memory, Several
@@ -123,6 +123,10 @@ class Field(Family):
 
         x = sampler.sample(denoise, noise, (2, h, w), self.schedule, self.parameterization.last)
         return enlarge(x * self.std + self.mean, L, self.chroma_scale).clamp(-1.0, 1.0)
+
+    def exported(self) -> Loop:
+        start, steps = self.sampler.in_numbers(self.schedule, self.parameterization, self.clock)
+        return Loop(self.network, self.chroma_scale, self.mean, self.std, start, steps)
 
     def estimate(self, x: Tensor, alpha: Tensor, sigma: Tensor, maps: list[Tensor]) -> Tensor:
         """x0_hat [b 2 h w] of x, given the condition's maps. alpha and sigma are scalars or [b 1 1 1]."""

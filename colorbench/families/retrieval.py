@@ -16,6 +16,7 @@ from torch import nn
 
 from colorbench.arrays import Chroma, Luma, Tensor
 from colorbench.batch import Batch
+from colorbench.errors import UserError
 from colorbench.family import Family, Objective, Weights
 from colorbench.losses.adversary import Adversary
 from colorbench.losses.distance import Distance
@@ -89,6 +90,9 @@ class Retrieval(Family, TakesReference):
     def colorize_like(self, L: Luma, reference: Tensor, noise: Noise) -> Chroma:
         """With the colors of a given picture in the place of the nearest one's; noise is not used."""
         return self._generate(L, self.bank.shown(reference, L))
+
+    def exported(self) -> Family:
+        raise UserError("this family searches a bank of pictures for each answer: it cannot be exported")
 
     def _generate(self, L: Luma, h: Chroma) -> Chroma:
         if self.hint == "channels":

@@ -11,7 +11,7 @@ With --rgb the conversions are part of it: gray [b 1 h w] -> rgb [b 3 h w], sRGB
 
 Of a diffusion the denoiser is exported, (x, t, L) -> prediction. In ONNX the loop around it comes too: a second graph
 NAME.finish.onnx, (x, L) -> rgb, which enlarges the chroma along the edges of L, the coefficients of every step in
-NAME.loop.json, and NAME.sample.py (sampling/standalone.py), which needs numpy and onnxruntime only. Families that draw
+NAME.loop.json, and NAME.sample.py (inference/standalone.py), which needs numpy and onnxruntime only. Families that draw
 by other means, or search a bank, are not exported.
 
 Beside the file a report says how far its answers are from PyTorch's, at another batch and size than it was traced with,
@@ -36,15 +36,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from colorbench import atomic, color
 from colorbench.errors import UserError
-from colorbench.family import Family
+from colorbench.family import Family, Loop
 from colorbench.inference import standalone
 from colorbench.inference.colorizer import Colorizer
 from colorbench.metrics.difference import delta_e_2000
 from colorbench.networks.guided import enlarge
 from colorbench.noise import Noise
-from colorbench.registry import lookup
-from colorbench.retrieval.reference import TakesReference
-from colorbench.sampling.sampler import StepSampler, Walk
 
 FORMATS = {"onnx": ".onnx", "onnx-int8": ".int8.onnx", "torch-export": ".pt2"}
 _INTEGER = ("Conv", "ConvTranspose", "Relu", "LeakyRelu", "MaxPool", "Resize")
@@ -94,110 +91,58 @@ class Finish(nn.Module):
 @dataclass(frozen=True)
 class Subject:
     """What is exported. example: inputs to trace with. stride: what heights and widths are multiples of. lab: CIELAB of
-    (inputs, output), where the output is a color."""
+    (inputs, output), where the output is a color. loop: around it, where one pass is no answer."""
 
     module: nn.Module
     example: tuple[Tensor, ...]
     names: tuple[str, ...]
     stride: int
     lab: Callable[[tuple[Tensor, ...], Tensor], Tensor] | None = None
+    loop: Loop | None = None
 
 
 def exportable(family: Family, size: int, rgb: bool = False) -> Subject:
     """What is exported of a family; UserError for what cannot be."""
-    family_: Any = family  # nn.Module types its attributes as Tensor | Module
+    what = family.exported()
     strides: list[Any] = [getattr(m, "stride", None) for m in family.modules()]
     stride = max([s for s in strides if isinstance(s, int)], default=1)
-    if isinstance(family, lookup("family", "diffusion")):  # type: ignore[arg-type]
+    if isinstance(what, Loop):
         if rgb:
-            raise UserError("--rgb: a diffusion is a loop around its denoiser; the loop that comes with it gives RGB")
-        if not isinstance(family_.sampler, StepSampler) or family_.sampler.guidance != 1.0:
-            raise UserError("only colorbench's own samplers, without guidance, can be exported; choose sampler=euler")
-        stride *= family_.chroma_scale
+            raise UserError("--rgb: this model is a loop around its denoiser; the loop that comes with it gives RGB")
+        stride *= what.scale
         side = _side(size, stride)
-        small = side // family_.chroma_scale
+        small = side // what.scale
         noisy = (torch.zeros(2, 2, small, small), torch.full((2,), 0.5), torch.zeros(2, 1, side, side))
-        return Subject(fused(family_.network), noisy, ("x", "t", "L"), stride)
-    if family.stochastic or isinstance(family, TakesReference):
-        raise UserError("of this family only the deterministic and the diffusion models can be exported")
+        return Subject(fused(what.denoiser), noisy, ("x", "t", "L"), stride, loop=what)
     example = (torch.zeros(2, 1, _side(size, stride), _side(size, stride)),)
-    answer = Answer(fused(family_))
+    answer = Answer(fused(what))
     if rgb:
         return Subject(Painted(answer), example, ("gray",), stride, lambda inputs, output: color.rgb_to_lab(output))
     return Subject(answer, example, ("L",), stride, lambda inputs, output: color.join(inputs[0], output))
 
 
-@dataclass(frozen=True)
-class Unit(Noise):
-    """Noise whose numbers are all one vector."""
-
-    vector: Tensor
-
-    def normal(self, purpose: str, *shape: int) -> Tensor:
-        return self.vector
-
-
-def loop(family: Family) -> dict[str, Any]:
-    """The sampler as numbers. With the basis (x, x0 before, z, x0 first, x0 second ...) a step is
-
-    x0 = p point + q network(c point, t, L), clipped, at each point = at . basis that it asks at;   x <- next . basis
-    """
-    family_: Any = family
-    schedule, sampler, parameterization = family_.schedule, family_.sampler, family_.parameterization
-    alphas, sigmas = schedule.alpha_sigma(schedule.times(sampler.steps, parameterization.last))
-    most = 5
-    basis = list(torch.eye(most).view(most, 1, most, 1, 1))  # a linear map is known by what it makes of unit vectors
-    one, nothing = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)
-    steps = []
-    for i in range(sampler.steps):
-        asks: list[dict[str, Any]] = []
-
-        def estimate(point: Tensor, alpha: Tensor, sigma: Tensor, asks: list[dict[str, Any]] = asks) -> Tensor:
-            moment = alpha.view(1, 1, 1, 1), sigma.view(1, 1, 1, 1)
-            asks.append(
-                {
-                    "t": float(family_.clock(*moment)),
-                    "at": point.flatten().tolist(),
-                    "c": float(parameterization.sees(one, *moment)),
-                    "p": float(parameterization.x0(nothing, one, *moment)),
-                    "q": float(parameterization.x0(one, nothing, *moment)),
-                }
-            )
-            return basis[2 + len(asks)]
-
-        walk = Walk(
-            estimate,
-            schedule,
-            alphas,
-            sigmas,
-            Unit(torch.zeros(1, dtype=torch.int64), basis[2]),
-            sampler.temperature,
-            i,
-            [basis[1]] if i else [],
-        )
-        after = sampler.step(basis[0], walk)
-        steps.append({"asks": asks, "next": after.flatten().tolist()})
+def numbers(loop: Loop) -> dict[str, Any]:
+    """Of a loop, as NAME.loop.json holds them."""
     return {
-        "scale": family_.chroma_scale,
-        "mean": family_.mean.flatten().tolist(),
-        "start": float(sigmas[0]) * sampler.temperature,
-        "std": family_.std.flatten().tolist(),
-        "steps": steps,
+        "scale": loop.scale,
+        "mean": loop.mean.flatten().tolist(),
+        "start": loop.start,
+        "std": loop.std.flatten().tolist(),
+        "steps": loop.steps,
     }
 
 
-def ship_loop(family: Family, subject: Subject, file: Path) -> list[Path]:
+def ship_loop(loop: Loop, subject: Subject, file: Path) -> list[Path]:
     """Beside a denoiser's ONNX ``file``: the graph after the last step, the steps' numbers, and the loop's program."""
-    family_: Any = family
     stem = file.name.removesuffix(".onnx")
     x, _, L = subject.example
     finish = file.with_name(f"{stem}.finish.onnx")
-    write(Subject(Finish(family_.mean, family_.std, family_.chroma_scale), (x, L), ("x", "L"), subject.stride), finish)
-    numbers, program = file.with_name(f"{stem}.loop.json"), file.with_name(f"{stem}.sample.py")
-    plan = {"denoiser": file.name, "finish": finish.name, "stride": subject.stride, **loop(family)}
-    numbers.write_text(json.dumps(plan) + "\n")
+    write(Subject(Finish(loop.mean, loop.std, loop.scale), (x, L), ("x", "L"), subject.stride), finish)
+    plan, program = file.with_name(f"{stem}.loop.json"), file.with_name(f"{stem}.sample.py")
+    facts = {"denoiser": file.name, "finish": finish.name, "stride": subject.stride, **numbers(loop)}
+    plan.write_text(json.dumps(facts) + "\n")
     shutil.copyfile(Path(standalone.__file__), program)
-    return [finish, numbers, program]
+    return [finish, plan, program]
 
 
 def _side(size: int, stride: int) -> int:
@@ -365,8 +310,8 @@ def export(model: Colorizer, kind: str, file: Path, lightness: Tensor, rgb: bool
         write(subject, file)
     found = report(subject, runner(file, subject.names), pictures, file)
     result = {"format": kind, "inputs": list(subject.names), **found}
-    if file.suffix == ".onnx" and len(subject.names) == 3:
-        result["beside"] = [path.name for path in ship_loop(model.family, subject, file)]
+    if file.suffix == ".onnx" and subject.loop is not None:
+        result["beside"] = [path.name for path in ship_loop(subject.loop, subject, file)]
     atomic.write_json(file.with_name(f"{file.name}.json"), result)
     return result
 

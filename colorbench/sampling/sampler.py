@@ -25,17 +25,22 @@ not depend on the batch around it. Two dials belong to every sampler:
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from colorbench.errors import UserError
 from colorbench.noise import Noise
 from colorbench.ranges import NotNegative, Several, Share
 from colorbench.registry import register
+from colorbench.sampling.parameterization import Parameterization
 from colorbench.sampling.schedule import Schedule
 
 Denoiser = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(x [b c h w], alpha, sigma: scalars) -> x0_hat [b c h w]."""
+Clock = Callable[[Tensor, Tensor], Tensor]
+"""(alpha, sigma) -> what the network is told of the time."""
 
 
 @dataclass
@@ -91,11 +96,20 @@ class Sampler(ABC):
     ) -> Tensor:
         """[b, *shape] at time 0, from noise at time ``last``."""
 
+    def in_numbers(
+        self, schedule: Schedule, parameterization: Parameterization, clock: Clock
+    ) -> tuple[float, list[dict[str, Any]]]:
+        """(deviation of the first x, what each step asks and makes of the answers), for programs without PyTorch.
+
+        Raises UserError where the steps are not linear in what they know, or guidance asks twice: most samplers.
+        """
+        raise UserError("sampler: this one cannot be exported, only colorbench's own steps can; choose sampler=euler")
+
 
 class StepSampler(Sampler):
     """A step is a linear combination of x, the estimates of x_0 and noise, at the schedule's times.
 
-    Linear, so that a program without PyTorch can make it from a few numbers (see standalone.py).
+    Linear, so that a program without PyTorch can make it from a few numbers (see inference/standalone.py).
     """
 
     @property
@@ -117,6 +131,53 @@ class StepSampler(Sampler):
     @abstractmethod
     def step(self, x: Tensor, walk: Walk) -> Tensor:
         """x at time i + 1 from x at time i."""
+
+    def in_numbers(
+        self, schedule: Schedule, parameterization: Parameterization, clock: Clock
+    ) -> tuple[float, list[dict[str, Any]]]:
+        """With the basis (x, x0 before, z, x0 first, x0 second ...) a step is
+
+        x0 = p point + q network(c point, t, L), clipped, at each point = at . basis it asks at;   x <- next . basis
+        """
+        if self.guidance != 1.0:
+            raise UserError("sampler.guidance: a guided sampler cannot be exported; choose sampler.guidance=1")
+        alphas, sigmas = schedule.alpha_sigma(schedule.times(self.steps, parameterization.last))
+        most = 5
+        basis = list(torch.eye(most).view(most, 1, most, 1, 1))  # what unit vectors become tells a linear map
+        one, nothing = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)
+        unit = _Unit(torch.zeros(1, dtype=torch.int64), basis[2])
+        steps = []
+        for i in range(self.steps):
+            asks: list[dict[str, Any]] = []
+
+            def estimate(point: Tensor, alpha: Tensor, sigma: Tensor, asks: list[dict[str, Any]] = asks) -> Tensor:
+                moment = alpha.view(1, 1, 1, 1), sigma.view(1, 1, 1, 1)
+                asks.append(
+                    {
+                        "t": float(clock(*moment)),
+                        "at": point.flatten().tolist(),
+                        "c": float(parameterization.sees(one, *moment)),
+                        "p": float(parameterization.x0(nothing, one, *moment)),
+                        "q": float(parameterization.x0(one, nothing, *moment)),
+                    }
+                )
+                return basis[2 + len(asks)]
+
+            past = [basis[1]] if i else []
+            walk = Walk(estimate, schedule, alphas, sigmas, unit, self.temperature, i, past)
+            after = self.step(basis[0], walk)
+            steps.append({"asks": asks, "next": after.flatten().tolist()})
+        return float(sigmas[0]) * self.temperature, steps
+
+
+@dataclass(frozen=True)
+class _Unit(Noise):
+    """Noise whose numbers are all one vector."""
+
+    vector: Tensor
+
+    def normal(self, purpose: str, *shape: int) -> Tensor:
+        return self.vector
 
 
 @register("sampler", "none")

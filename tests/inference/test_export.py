@@ -17,7 +17,7 @@ from colorbench.commands.export import main
 from colorbench.errors import UserError
 from colorbench.inference import standalone
 from colorbench.inference.colorizer import Colorizer
-from colorbench.inference.export import Finish, export, fused, loop, runner
+from colorbench.inference.export import Finish, export, fused, numbers, runner
 from colorbench.noise import Noise
 
 from .conftest import REGRESSION, colorful
@@ -83,7 +83,7 @@ def test_a_network_that_answers_with_a_picture_is_exported_with_the_way_back_to_
 
 def test_what_cannot_be_exported_is_refused(models, tmp_path):
     for name in ("vae", "retrieval"):
-        with pytest.raises(UserError, match="can be exported"):
+        with pytest.raises(UserError, match="cannot be exported"):
             main([str(models(name)), "-o", str(tmp_path / "x.onnx")])
     with pytest.raises(UserError, match="--pictures"):
         main([str(models("regression")), "--format", "onnx-int8"])
@@ -96,6 +96,7 @@ DIFFUSION = {
     "times": 1,
     "drop": 0.0,
     "weights": {"denoising": 1},
+    "preview": {"sampler": "euler", "steps": 1, "guidance": 1.0, "temperature": 1.0},
     "network": {
         "network": "denoiser",
         "outputs": 2,
@@ -163,8 +164,24 @@ def test_a_loop_that_the_program_cannot_make_is_refused(tmp_path):
     sampler = {"sampler": "euler", "steps": 4, "guidance": 2.0, "temperature": 1.0}
     parts = {"sampler": sampler, "schedule": COSINE, "parameterization": {"parameterization": "v"}, "drop": 0.1}
     model = Colorizer(colorful({**DIFFUSION, **parts}), 16, "diffusion", torch.device("cpu"), tmp_path)
-    with pytest.raises(UserError, match="without guidance"):
+    with pytest.raises(UserError, match=r"sampler\.guidance"):
         export(model, "onnx", tmp_path / "a.onnx", _lightness())
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        {"sampler": "consistency", "steps": 2, "highest": 80.0, "lowest": 1.0},
+        {"sampler": "diffusers", "steps": 2, "scheduler": "DDIMScheduler", "options": {}},
+    ],
+    ids=["consistency", "diffusers"],
+)
+def test_a_sampler_whose_steps_are_no_numbers_says_so(sampler, tmp_path):
+    pytest.importorskip("diffusers")
+    sampler = {**sampler, "guidance": 1.0, "temperature": 1.0}
+    parts = {"sampler": sampler, "schedule": COSINE, "parameterization": {"parameterization": "v"}}
+    with pytest.raises(UserError, match=r"cannot be exported.*sampler=euler"):
+        colorful({**DIFFUSION, **parts}).exported()
 
 
 def test_the_shipped_program_needs_neither_pytorch_nor_colorbench():
@@ -198,7 +215,7 @@ def test_the_numbers_of_a_loop_make_the_sampler_s_picture_without_its_equations(
         return SimpleNamespace(run=run)
 
     program = standalone.Sampler.__new__(standalone.Sampler)
-    program.plan = {"stride": 4, **loop(family)}
+    program.plan = {"stride": 4, **numbers(family.exported())}
     program.denoiser, program.finish = graph(family.network, ("x", "t", "L")), graph(finish, ("x", "L"))
     gray, noise = (_lightness(2)[:, 0].numpy() + 1) / 2, Noise.of(3, torch.arange(2))
     mine = program(gray, lambda what, shape: noise.normal(what, *shape[1:]).numpy())
