@@ -137,7 +137,7 @@ class Judge:
     ) -> None:
         """One batch: the truth, its K colorings, and what bits the model gives the truth."""
         pairs = [Pair(hat, true, raw) for hat, raw in zip(pictures, raws, strict=True)]
-        scored = [self.plan.suite.score(pair) for pair in pairs]
+        scored = self.plan.suite.score_all(pairs)
         for name in scored[0]:
             self.scores.setdefault(name, []).append(torch.stack([s[name] for s in scored], dim=1).cpu())
         for name, values in {**score_draws(pictures, true), **(bits or {})}.items():

