@@ -40,9 +40,9 @@ table: setup ## RUNS=folder ...: the table of runs
 report: setup ## RUNS=folder ...: one HTML page of them, outputs/report.html
 	$(BIN)/colorbench report $(RUNS) -o outputs/report.html
 
-demo: setup ## RUNS=folder or model ...: a page that colors photographs with them, for this machine's browser
+demo: setup ## a page that colors photographs, for this machine's browser; RUNS=folder or model ...: with these models
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[demo]"
-	$(BIN)/colorbench demo $(RUNS)
+	$(BIN)/colorbench demo $(if $(filter file,$(origin RUNS)),,$(RUNS))
 
 dashboard: setup ## RUNS=outputs/STUDY: a W&B report of its runs, saved as JSON; with a key, on the server too
 	$(BIN)/colorbench dashboard $(RUNS)

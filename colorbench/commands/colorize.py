@@ -1,7 +1,8 @@
-"""Color photographs with a trained model: ``colorbench colorize PATH... --model MODEL [-o OUT]``
+"""Color photographs with a trained model: ``colorbench colorize PATH... [--model MODEL] [-o OUT]``
 
-PATH: files, folders (searched to the bottom), globs, or - for a list of names on standard input. MODEL: a run folder, a
-portable model (folder or .safetensors file), or USER/NAME of the Hugging Face Hub. Results go to OUT (default:
+PATH: files, folders (searched to the bottom), globs, or - for a list of names on standard input. MODEL: the starter
+that comes with the package, a run folder, a portable model (folder or .safetensors file), or USER/NAME of the Hugging
+Face Hub. Results go to OUT (default:
 colorized), under the names of the originals, which are never touched. Any size: the lightness stays the photograph's,
 pixel for pixel. A second start skips what is finished; other options color anew.
 
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from colorbench.commands import command
 from colorbench.errors import UserError
+from colorbench.runs.starter import STARTER
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,16 +29,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--strength {options.strength}: expected more than 0 and at most 4")
     if options.samples < 1 or options.max_pixels < 1 or (options.size is not None and not 8 <= options.size <= 4096):
         raise UserError("--samples and --max-pixels: expected 1 or more; --size: 8 to 4096")
+    if options.average is not None and not 1 <= options.average <= 64:
+        raise UserError(f"--average {options.average}: expected 1 to 64")
     files, missing = find(options.path)
     if not files and not missing:
         raise UserError(f"no picture in {' '.join(options.path)}")
     from colorbench.inference.colorizer import Colorizer
 
     model = Colorizer.from_pretrained(
-        options.model, device=options.device, checkpoint=options.checkpoint, size=options.size
+        options.model, device=options.device, checkpoint=options.checkpoint, size=options.size, average=options.average
     )
-    if options.samples > 1 and not model.family.stochastic:
-        raise UserError(f"--samples {options.samples}: {model.name} gives one answer for each picture")
+    for key in ("samples", "average"):
+        if (getattr(options, key) or 1) > 1 and not model.family.stochastic:
+            raise UserError(f"--{key} {getattr(options, key)}: {model.name} gives one answer for each picture")
     out = Path(options.output)
     jobs = plan(files, out, options.format, options.samples)
     failures = [(name, "no such file or folder") for name in missing]
@@ -56,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser("colorize", __doc__)
     parser.add_argument("path", nargs="+", help="files, folders, globs, or - for names on standard input")
-    parser.add_argument("--model", required=True, help="run folder, portable model, or USER/NAME of the Hub")
+    parser.add_argument("--model", default=STARTER, help="run folder, portable model, USER/NAME of the Hub (starter)")
     parser.add_argument("-o", "--output", default="colorized", help="folder (or, for one picture, file) to write")
     parser.add_argument(
         "--format",
@@ -65,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         help="same as the original (default); png, webp and tif lose nothing",
     )
     parser.add_argument("--samples", type=int, default=1, help="colorings of each picture, and a contact sheet")
+    parser.add_argument("--average", type=int, help="one coloring is the mean of so many draws (as the model says)")
     parser.add_argument("--seed", type=int, default=0, help="of the colorings of a stochastic model")
     parser.add_argument("--strength", type=float, default=1.0, help="factor of the colors (1)")
     parser.add_argument("--hint", help="a picture whose colors a retrieval model takes")

@@ -1,12 +1,12 @@
-"""A page that colors photographs, for this machine's browser: ``colorbench demo MODEL...``
+"""A page that colors photographs, for this machine's browser: ``colorbench demo [MODEL...]``
 
 Drop a photograph, choose models and how many draws of each, compare every coloring with the gray original under a
 slider, and download one at the photograph's own size (16 bits and transparency are kept, as by ``colorize``).
 
-MODEL: run folders, folders of runs, portable models, or USER/NAME of the Hugging Face Hub. The page needs no network:
-its fonts and scripts are served from here, nothing is measured or sent, and only this machine can open it unless
---host says otherwise. An upload is bounded in bytes before it is stored and in pixels before it is decoded; what was
-uploaded and made is deleted after an hour, and when the page's program ends.
+MODEL: the starter that comes with the package, run folders, folders of runs, portable models, or USER/NAME of the
+Hugging Face Hub. The page needs no network: its fonts and scripts are served from here, nothing is measured or sent,
+and only this machine can open it unless --host says otherwise. An upload is bounded in bytes before it is stored and in
+pixels before it is decoded; what was uploaded and made is deleted after an hour, and when the page's program ends.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from colorbench.commands import command
 from colorbench.errors import UserError
+from colorbench.runs.starter import STARTER
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -58,7 +59,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser("demo", __doc__)
-    parser.add_argument("model", nargs="+", help="run folders, folders of runs, portable models, USER/NAME of the Hub")
+    parser.add_argument(
+        "model",
+        nargs="*",
+        default=[STARTER],
+        help="run folders, folders of runs, portable models, USER/NAME of the Hub",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (127.0.0.1)")
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")

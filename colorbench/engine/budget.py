@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from colorbench.ranges import MOST, Count, Positive, within
+from colorbench.ranges import MOST, CountOrNone, Positive, within
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,13 @@ class Clock:
 class Budget:
     """The run ends at whichever limit comes first; None is no limit."""
 
-    images: Count | None
+    images: CountOrNone | None
     seconds: Positive | None
 
     def progress(self, clock: Clock) -> float:
         """The share of the budget that is spent, in [0, 1]."""
+        if self.images == 0:  # judge what it begins with
+            return 1.0
         of_images = clock.images / self.images if self.images else 0.0
         of_seconds = clock.seconds / self.seconds if self.seconds else 0.0
         return min(1.0, max(of_images, of_seconds))

@@ -147,7 +147,8 @@ def _one(job: Job, model: Colorizer, options: Any, reference: Any) -> None:
     photo = read_photo(job.source, recolor=options.recolor, max_pixels=options.max_pixels)
     small = []
     for draw, target in enumerate(job.targets):
-        pixels = model.paint(photo, seed=options.seed, draw=draw, strength=options.strength, reference=reference)
+        one = draw if len(job.targets) > 1 else None
+        pixels = model.paint(photo, seed=options.seed, draw=one, strength=options.strength, reference=reference)
         if photo.deep and not keeps_depth(target.suffix):
             raise UserError(f"{target.suffix} cannot hold its 16 bits; --format png keeps them")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -232,7 +233,7 @@ def _settings(model: Colorizer, options: Any) -> str:
             while block := stream.read(2**20):
                 digest.update(block)
     chosen = {key: getattr(options, key) for key in ("samples", "seed", "strength", "recolor", "format")}
-    return f"{digest.hexdigest()} {model.size} {json.dumps(chosen, sort_keys=True)}"
+    return f"{digest.hexdigest()} {model.size} {model.average} {json.dumps(chosen, sort_keys=True)}"
 
 
 def _hashed(made: str) -> str:

@@ -1,7 +1,7 @@
 """Colorizer: a trained model as a function from photographs to photographs.
 
     from colorbench.inference.colorizer import Colorizer
-    color = Colorizer.from_pretrained("outputs/default/unetgan-0850f681e2")    # or a portable file, or USER/NAME
+    color = Colorizer.from_pretrained()    # the starter; or a run folder, a portable file, USER/NAME
     color("scan.tif").save("scan.png")
 
 The chroma is computed with the photograph's shorter side at the size the model was trained at, and painted over the
@@ -29,7 +29,9 @@ from colorbench.inference.paint import in_gamut, paint
 from colorbench.inference.photo import Photo, picture_image, read_photo
 from colorbench.noise import Noise, stable_id
 from colorbench.retrieval.reference import TakesReference
+from colorbench.runs import starter
 from colorbench.runs.run import open_run
+from colorbench.runs.starter import STARTER
 
 LONGEST = 4  # the longer side at most, in units of the shorter: panoramas are squeezed beyond
 LEAST_CHROMA = 1.0  # a*b* distance from gray that the most colorful place must reach
@@ -38,25 +40,33 @@ LEAST_CHROMA = 1.0  # a*b* distance from gray that the most colorful place must 
 @dataclass(frozen=True)
 class Colorizer:
     """family: on its device, in eval mode. size: px of the shorter side that the model sees. name: of the model.
-    weights: the file of its weights."""
+    weights: the file of its weights. average: its answer is the mean of so many draws, where no draw is asked for."""
 
     family: Family
     size: int
     name: str
     device: torch.device
     weights: Path
+    average: int = 1
 
     @classmethod
     def from_pretrained(
-        cls, source: str | Path, *, device: str = "auto", checkpoint: str | None = None, size: int | None = None
+        cls,
+        source: str | Path = STARTER,
+        *,
+        device: str = "auto",
+        checkpoint: str | None = None,
+        size: int | None = None,
+        average: int | None = None,
     ) -> "Colorizer":
-        """From a run folder, a portable model's folder or .safetensors file, or USER/NAME of the Hugging Face Hub.
-        Where a folder is both, the portable files are opened, unless a checkpoint of the run is asked for.
+        """From a run folder, a portable model's folder or .safetensors file, or USER/NAME of the Hugging Face Hub;
+        ``starter`` is the model that comes with the package. Where a folder is both, the portable files are opened,
+        unless a checkpoint of the run is asked for.
 
         checkpoint: of a run folder: last, best or a name; None is the one it stands by. size: another size than the
-        one it was trained at.
+        one it was trained at. average: another number of draws than the model's own.
         """
-        path, where = Path(source).expanduser(), choose_device(device)
+        path, where = starter.place(source), choose_device(device)
         if not path.exists():
             path = portable.fetch(str(source))
         own = checkpoint is None and (path / portable.WEIGHTS).is_file()  # its portable files say less, and that safely
@@ -64,26 +74,26 @@ class Colorizer:
             run = open_run(path)
             family = run.family(where, checkpoint)
             weights = run.checkpoint(checkpoint) / "ema.safetensors"
-            return cls(family, size or int(run.config["data"]["size"]), run.name, where, weights)
+            return cls(family, size or int(run.config["data"]["size"]), run.name, where, weights, average or 1)
         family, model = portable.load(path)
         weights = path / portable.WEIGHTS if path.is_dir() else path
-        return cls(family.to(where), size or model.size, model.name, where, weights)
+        return cls(family.to(where), size or model.size, model.name, where, weights, average or model.average)
 
     def __call__(
         self,
         image: str | Path | Image.Image,
         *,
         seed: int = 0,
-        draw: int = 0,
+        draw: int | None = None,
         strength: float = 1.0,
         hint: str | Path | Image.Image | None = None,
         recolor: bool = False,
     ) -> Image.Image:
         """The picture in color: 8-bit RGB (RGBA if it has transparency), of the same size and lightness.
 
-        seed, draw: which coloring of a stochastic model. strength: factor of the chroma. hint: a picture whose colors a
-        retrieval model takes. recolor: also take pictures in color. Raises UserError: unreadable, in color, no color
-        came out, no hint taken.
+        seed, draw: which coloring of a stochastic model; no draw: the mean of ``average`` of them. strength: factor of
+        the chroma. hint: a picture whose colors a retrieval model takes. recolor: also take pictures in color. Raises
+        UserError: unreadable, in color, no color came out, no hint taken.
         """
         photo = read_photo(Path(image) if isinstance(image, str) else image, recolor=recolor)
         reference = None if hint is None else self.reference(hint)
@@ -91,13 +101,25 @@ class Colorizer:
         return picture_image(pixels if pixels.dtype == np.uint8 else (pixels / 257.0).round().astype(np.uint8), photo)
 
     def paint(
-        self, photo: Photo, *, seed: int = 0, draw: int = 0, strength: float = 1.0, reference: Tensor | None = None
+        self,
+        photo: Photo,
+        *,
+        seed: int = 0,
+        draw: int | None = None,
+        strength: float = 1.0,
+        reference: Tensor | None = None,
     ) -> NDArray[Any]:
         """uint8 [h w 3], or uint16 for a photo of 16 bits; sRGB."""
         return paint(photo, *self.maps(photo, seed=seed, draw=draw, strength=strength, reference=reference))
 
     def maps(
-        self, photo: Photo, *, seed: int = 0, draw: int = 0, strength: float = 1.0, reference: Tensor | None = None
+        self,
+        photo: Photo,
+        *,
+        seed: int = 0,
+        draw: int | None = None,
+        strength: float = 1.0,
+        reference: Tensor | None = None,
     ) -> tuple[Luma, Chroma]:
         """L [1 1 h' w'] and ab [1 2 h' w'] at the model's size: what ``paint.paint`` needs to color the photo at any.
 
@@ -109,8 +131,11 @@ class Colorizer:
         return L, ab
 
     @torch.no_grad()
-    def chroma(self, L: Luma, *, seed: int = 0, draw: int = 0, reference: Tensor | None = None) -> Chroma:
+    def chroma(self, L: Luma, *, seed: int = 0, draw: int | None = None, reference: Tensor | None = None) -> Chroma:
         """[1 2 h w] on the CPU, for L [1 1 h w]."""
+        if draw is None:
+            draws = (self.chroma(L, seed=seed, draw=k, reference=reference) for k in range(self.average))
+            return torch.stack(list(draws)).mean(dim=0)
         if draw and not self.family.stochastic:
             raise UserError(f"{self.name} gives one answer for each picture: there is no draw {draw}")
         content = hashlib.sha256((L * 127).round().to(torch.int8).numpy().tobytes()).hexdigest()

@@ -88,7 +88,7 @@ def colorize(
         draws = samples if model.family.stochastic else 1
         try:
             for draw in range(draws):
-                L, ab = model.maps(photo, seed=seed, draw=draw, strength=strength)
+                L, ab = model.maps(photo, seed=seed, draw=draw if draws > 1 else None, strength=strength)
                 label = f"{name}, draw {draw + 1}" if draws > 1 else name
                 found.append(Coloring(label, L, ab, _for_screen(small, L, ab)))
         except UserError as error:

@@ -25,7 +25,7 @@ from colorbench.arrays import Chroma, Luma, Picture
 from colorbench.inference.photo import Photo
 
 EPSILON = 0.03  # variance of L below which a window counts as flat, as in networks/guided.py
-STRIP = 2**18  # pixels held as floats at a time
+STRIP = 2**16  # pixels held as floats at a time: in the processor's cache
 _OUTSIDE = 2e-5  # of R, G and B in [0, 1]: above float32's noise, about one step of 16 bits
 
 

@@ -34,7 +34,7 @@ Image.MAX_IMAGE_PIXELS = None  # read_photo has its own limit, on the header
 DECODERS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 200_000_000
 _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".png": ("PNG", {"compress_level": 4}),
+    ".png": ("PNG", {"compress_level": 1}),  # of photographs, 4 is 1 % smaller and a third slower
     ".webp": ("WEBP", {"lossless": True}),
     ".bmp": ("BMP", {}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
@@ -354,7 +354,7 @@ def _write_deep_png(file: BinaryIO, pixels: NDArray[np.uint16], photo: Photo) ->
         chunk(b"pHYs", struct.pack(">IIB", *(round(d / 0.0254) for d in photo.dpi), 1))
     if photo.exif:
         chunk(b"eXIf", photo.exif.removeprefix(b"Exif\0\0"))
-    packer = zlib.compressobj(4)
+    packer = zlib.compressobj(1)
     rows = max(1, 2**20 // (6 * width))
     for top in range(0, height, rows):
         part = pixels[top : top + rows].astype(">u2").reshape(-1, width * 3)

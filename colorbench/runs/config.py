@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from colorbench.errors import UserError
+from colorbench.runs import starter
 
 COMPONENT_GROUPS = ("trunk", "loss", "adversary", "perceptual", "sampler")
 """Groups that a model uses only if its yaml refers to them as ``${group}``."""
@@ -122,7 +123,8 @@ def identity(config: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
             node = node.get(parent) or {}
         node.pop(leaf, None)
     if science["init_from"]:
-        science["init_from"] = Path(science["init_from"]).name
+        source = science["init_from"]
+        science["init_from"] = starter.fingerprint() if source == starter.STARTER else Path(source).name
     return {**science, "pictures": fingerprint}
 
 

@@ -40,12 +40,14 @@ from colorbench.report.preview import write_preview
 from colorbench.report.sheet import by_protocol, gather, sheet
 from colorbench.report.table import markdown
 from colorbench.runs import config as configuration
+from colorbench.runs import starter
 from colorbench.runs.claim import claim
 from colorbench.runs.curves import draw_curves
 from colorbench.runs.environment import describe
 from colorbench.runs.folder import RunFolder
 from colorbench.runs.record import Journal, Logger, read_jsonl
 from colorbench.runs.run import open_run
+from colorbench.runs.starter import STARTER
 from colorbench.training import schema
 from colorbench.training.flops import training_flops
 from colorbench.training.monitor import Monitor, Options
@@ -246,8 +248,8 @@ def _family(config: Mapping[str, Any], device: torch.device) -> Family:
 
 
 def _warm_start(family: Family, source: str) -> None:
-    weights = load_weights(open_run(source).checkpoint() / "ema.safetensors")
-    load_into(family, weights, f"init_from={source}")
+    found = starter.weights() if source == STARTER else load_weights(open_run(source).checkpoint() / "ema.safetensors")
+    load_into(family, found, f"init_from={source}")
 
 
 def _monitor(

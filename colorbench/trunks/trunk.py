@@ -116,6 +116,11 @@ class Trunk(nn.Module):
         for module in self.body.modules():
             module._non_persistent_buffers_set.clear()
 
+    def name_numbers(self) -> None:
+        """From now on ``state_dict`` leaves a frozen body out, as of one that was read: a hash names it."""
+        for module in self.body.modules() if self.frozen else ():
+            module._non_persistent_buffers_set.update(module._buffers)
+
     def _padded(self, x: Tensor) -> Tensor:
         """Its edge repeats at the bottom and the right until the largest stride divides height and width."""
         bottom, right = -x.shape[-2] % self.stride, -x.shape[-1] % self.stride
