@@ -6,6 +6,7 @@ Face Hub. Results go to OUT (default:
 colorized), under the names of the originals, which are never touched. Any size: the lightness stays the photograph's,
 pixel for pixel. A second start skips what is finished; other options color anew.
 
+Sepia and other photographs toned in one hue count as gray; pictures in color are refused, unless --recolor.
 Every picture that could not be colored is named with its reason, and nothing is written for it. Exit codes: 0 all
 colored, 1 some were not, 2 the command is wrong.
 """

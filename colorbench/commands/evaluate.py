@@ -7,11 +7,12 @@ model. The trivial rows (gray, the training split's mean color, its mean color a
 neighbor's colors, and the truth sent through the same conversions) are judged once for each protocol and reused.
 
 Rows go to RUN/eval/<protocol id>; a finished evaluation is kept. A folder of pictures that another program made is
-judged like a run (folder mode).
+judged like a run (folder mode), and its row is printed beside the run's: it lies in submissions/NAME beside the study,
+so `colorbench table OUTPUT` of the whole output folder shows it too.
 
     colorbench evaluate outputs/default/* --set protocol.draws=16
     colorbench evaluate outputs/default/RUN --export PICTURES      # truth/ and gray/ as PNG
-    colorbench evaluate COLORED --truth outputs/default/RUN --name theirs   # joins that run's table
+    colorbench evaluate COLORED --truth outputs/default/RUN --name theirs   # a row of that run's table
     colorbench evaluate COLORED --truth ORIGINALS --size 256 --name theirs
 """
 
@@ -68,9 +69,12 @@ def _carry_out(args: argparse.Namespace) -> Iterator[Path | None]:
     elif args.truth is not None:
         if len(args.paths) != 1:
             raise UserError("--truth: judge one folder at a time")
+        from colorbench.report.sheet import gather, sheet
+        from colorbench.report.terminal import show
+
         folder = args.paths[0]
         beside = args.truth.resolve().parents[1] if (args.truth / "config.yaml").is_file() else Path("outputs")
-        yield evaluate_folder(
+        done = evaluate_folder(
             folder,
             truth=args.truth,
             name=args.name or folder.name,
@@ -80,7 +84,11 @@ def _carry_out(args: argparse.Namespace) -> Iterator[Path | None]:
             size=args.size,
             batch_size=args.batch_size,
             allow_gray=args.allow_gray,
-        ).folder
+        )
+        assert done.folder is not None
+        beside_it = [args.truth] if (args.truth / "eval" / done.protocol.id).is_dir() else []
+        show([sheet([e for e in gather([*beside_it, done.folder]) if e.protocol.id == done.protocol.id])])
+        yield done.folder
     elif len(runs) < len(args.paths):
         stranger = next(path for path in args.paths if path not in runs)
         raise UserError(f"{stranger}: not a run folder (no config.yaml); to judge a folder of pictures, give --truth")

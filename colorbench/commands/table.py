@@ -2,6 +2,9 @@
 
 Best bold, second italic, third bold italic; ties share a rank. Every row says what it is better at than rows
 that learned nothing.
+
+    colorbench table outputs --diff unet unetgan                       rows, under every protocol that judged both
+    colorbench table --diff outputs/default/unet-A outputs/default/unet-B    two runs, of any seed
 """
 
 import argparse
@@ -25,8 +28,14 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--metrics", nargs="+", default=[], metavar="COLUMN", help="columns to show; 'all' for all")
     p.add_argument("--no-intervals", action="store_true", help="means only")
     p.add_argument("--no-costs", action="store_true", help="without costs: what a repetition gives again to the byte")
-    p.add_argument("--format", choices=["md", "csv", "tex", "html"], default="md")
-    p.add_argument("--diff", nargs=2, metavar=("A", "B"), help="paired differences of two rows, in all columns")
+    p.add_argument(
+        "--format",
+        choices=["md", "csv", "tex", "html"],
+        help="default: as wide as the terminal; md where there is none",
+    )
+    p.add_argument(
+        "--diff", nargs=2, metavar=("A", "B"), help="paired differences of two rows or run folders, in all columns"
+    )
     p.add_argument("--protocol", help="only this protocol (its id or the start of it)")
     p.add_argument("--resamples", type=int, default=2000, help="of the bootstrap (default: 2000)")
     return p
@@ -34,18 +43,24 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
-    from colorbench.report.sheet import sheets
-    from colorbench.report.table import FORMATS, difference
+    from colorbench.report.sheet import sheets, sheets_of_runs
+    from colorbench.report.table import FORMATS, differences
+    from colorbench.report.terminal import show
 
     wanted = args.metrics or (["all"] if args.diff else [])
-    found = sheets(args.roots, metrics=wanted, resamples=args.resamples, protocol=args.protocol)
+    runs = [Path(word) for word in args.diff or () if (Path(word) / "eval").is_dir()]
+    if runs:
+        found = sheets_of_runs(runs, metrics=wanted, resamples=args.resamples)
+        args.diff = [Path(word).resolve().name if Path(word) in runs else word for word in args.diff]
+    else:
+        found = sheets(args.roots, metrics=wanted, resamples=args.resamples, protocol=args.protocol)
     if not found:
-        where = ", ".join(map(str, args.roots))
+        where = ", ".join(map(str, runs or args.roots))
         raise UserError(f"{where}: no evaluated runs; train one with python -m colorbench")
     if args.diff:
-        texts = [difference(sheet, *args.diff) for sheet in found[:1]]
+        print("\n".join(differences(found, *args.diff)), end="")
+    elif args.format is None:
+        show(found, intervals=not args.no_intervals, costs=not args.no_costs)
     else:
-        texts = [
-            FORMATS[args.format](sheet, intervals=not args.no_intervals, costs=not args.no_costs) for sheet in found
-        ]
-    print("\n".join(texts), end="")
+        written = FORMATS[args.format]
+        print("\n".join(written(s, intervals=not args.no_intervals, costs=not args.no_costs) for s in found), end="")

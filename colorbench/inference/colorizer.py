@@ -33,11 +33,14 @@ from colorbench.runs import starter
 from colorbench.runs.run import open_run
 from colorbench.runs.starter import STARTER
 
+Source = str | Path | Image.Image | NDArray[Any] | Tensor
+"""What a picture may be given as."""
+_LISTED = 6
 LONGEST = 4  # the longer side at most, in units of the shorter: panoramas are squeezed beyond
 LEAST_CHROMA = 1.0  # a*b* distance from gray that the most colorful place must reach
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Colorizer:
     """family: on its device, in eval mode. size: px of the shorter side that the model sees. name: of the model.
     weights: the file of its weights. average: its answer is the mean of so many draws, where no draw is asked for."""
@@ -75,27 +78,34 @@ class Colorizer:
             family = run.family(where, checkpoint)
             weights = run.checkpoint(checkpoint) / "ema.safetensors"
             return cls(family, size or int(run.config["data"]["size"]), run.name, where, weights, average or 1)
+        if path.is_dir() and not (path / portable.WEIGHTS).is_file():
+            raise UserError(_inside(path))
         family, model = portable.load(path)
         weights = path / portable.WEIGHTS if path.is_dir() else path
         return cls(family.to(where), size or model.size, model.name, where, weights, average or model.average)
 
+    def __repr__(self) -> str:
+        size = sum(p.numel() for p in self.family.parameters())
+        return f"Colorizer({self.name}, {size / 1e6:.1f} M parameters, {self.size} px, {self.device})"
+
     def __call__(
         self,
-        image: str | Path | Image.Image,
+        image: Source,
         *,
         seed: int = 0,
         draw: int | None = None,
         strength: float = 1.0,
-        hint: str | Path | Image.Image | None = None,
+        hint: Source | None = None,
         recolor: bool = False,
     ) -> Image.Image:
         """The picture in color: 8-bit RGB (RGBA if it has transparency), of the same size and lightness.
 
+        image: a path, a Pillow picture, an array or a tensor: [h w], [h w 3], [3 h w]; uint8, or floats in [0, 1].
         seed, draw: which coloring of a stochastic model; no draw: the mean of ``average`` of them. strength: factor of
         the chroma. hint: a picture whose colors a retrieval model takes. recolor: also take pictures in color. Raises
         UserError: unreadable, in color, no color came out, no hint taken.
         """
-        photo = read_photo(Path(image) if isinstance(image, str) else image, recolor=recolor)
+        photo = _photo(image, recolor)
         reference = None if hint is None else self.reference(hint)
         pixels = self.paint(photo, seed=seed, draw=draw, strength=strength, reference=reference)
         return picture_image(pixels if pixels.dtype == np.uint8 else (pixels / 257.0).round().astype(np.uint8), photo)
@@ -147,9 +157,9 @@ class Colorizer:
             raise UserError(f"--hint: {self.name} takes no reference picture; models of the family retrieval do")
         return self.family.colorize_like(L, reference.to(self.device), noise).float().cpu()
 
-    def reference(self, image: str | Path | Image.Image) -> Chroma:
+    def reference(self, image: Source) -> Chroma:
         """ab [1 2 h w] of a picture in color, at the model's size."""
-        photo = read_photo(Path(image) if isinstance(image, str) else image, recolor=True)
+        photo = _photo(image, True)
         if photo.tones is not None:
             raise UserError("--hint: a gray picture has no colors to give")
         height, width = self.seen(*photo.size)
@@ -168,6 +178,46 @@ class Colorizer:
         family, model = portable.pack(run)
         card = portable.model_card(run, model, family, license)
         return portable.save(family, model, Path(folder), card)
+
+
+def _inside(path: Path) -> str:
+    """What to say of a folder that is no model: the models inside of it, the newest first."""
+    inside = [f.parent for name in ("config.yaml", portable.WEIGHTS) for f in path.rglob(name)]
+    usable = {folder for folder in inside if (folder / "checkpoints").is_dir() or (folder / portable.WEIGHTS).is_file()}
+    if not usable:
+        return f"{path}: not a model (no {portable.WEIGHTS}, no config.yaml), and none is inside"
+    newest = sorted(usable, key=lambda folder: folder.stat().st_mtime, reverse=True)
+    more = f" and {len(newest) - _LISTED} more" if len(newest) > _LISTED else ""
+    return f"{path}: holds models; give one of them: {', '.join(map(str, newest[:_LISTED]))}{more}"
+
+
+def _photo(image: Source, recolor: bool) -> Photo:
+    """Of a path, a Pillow picture, an array [h w], [h w 1] or [h w 3], a tensor (also channels first), 8-bit or in
+    [0, 1]."""
+    if isinstance(image, Tensor):
+        image = image.detach().cpu().numpy()
+    if isinstance(image, np.ndarray):
+        image = _picture(image)
+    return read_photo(Path(image) if isinstance(image, str) else image, recolor=recolor)
+
+
+def _picture(pixels: NDArray[Any]) -> Image.Image:
+    if pixels.ndim == 4 and len(pixels) == 1:
+        pixels = pixels[0]
+    if pixels.ndim == 3 and pixels.shape[2] not in (1, 3) and pixels.shape[0] in (1, 3):
+        pixels = pixels.transpose(1, 2, 0)
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if not pixels.size or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+        raise UserError(f"a picture is [h w], [h w 3] or [3 h w]; this has the shape {list(pixels.shape)}")
+    if pixels.dtype == np.bool_ or np.issubdtype(pixels.dtype, np.floating):
+        levels = pixels.astype(np.float64)
+        if not (np.isfinite(levels).all() and levels.min() >= 0.0 and levels.max() <= 1.0):
+            raise UserError("a picture of floats lies in [0, 1]; divide by its largest value, or give uint8")
+        pixels = (255.0 * levels).round()
+    elif pixels.dtype != np.uint8 and (pixels.min() < 0 or pixels.max() > 255):
+        raise UserError(f"a picture of integers lies in 0 to 255; this reaches {pixels.max()}: give a file of 16 bits")
+    return Image.fromarray(np.ascontiguousarray(pixels.astype(np.uint8)))
 
 
 def _demand_color(L: Luma, ab: Chroma) -> None:

@@ -46,6 +46,10 @@ ENDS = ("gray", "neighbors", "oracle")
 """The trivial rows that place needs."""
 """Columns shown unless others are asked for; ``lpips`` stands for whatever LPIPS the protocol has, ``kid`` and
 ``fid`` for those that could be computed."""
+LEGEND = (
+    "Bold: the best model, italic: second, bold italic: third; models that tie share a mark, a column in which all tie "
+    "has none."
+)
 _UNFIT = "not a finite number for every resample of some row"
 _TRIVIAL_ORDER = (*ONCE, *SAMPLERS, "oracle", "truth")
 
@@ -148,6 +152,8 @@ class Sheet:
         ]
         if unfinished:
             notes.append(f"Unfinished training: {', '.join(unfinished)}.")
+        if any(cell.rank for row in self.cells.values() for cell in row.values()):
+            notes.append(LEGEND)
         judged = {n: self.protocol.smallest(n) for n in self.columns if any(c[n].verdict for c in self.cells.values())}
         if judged:
             least = ", ".join(f"{self.columns[name].title} {delta:g}" for name, delta in judged.items())
@@ -177,6 +183,17 @@ def sheets(
     """One sheet for each protocol found under ``roots``, most models first. protocol: the start of an id."""
     groups = by_protocol([e for e in gather(roots) if e.protocol.id.startswith(protocol or "")])
     return [sheet(group, metrics=metrics, resamples=resamples) for group in groups]
+
+
+def sheets_of_runs(folders: Sequence[Path], *, metrics: Sequence[str] = (), resamples: int = 2000) -> list[Sheet]:
+    """Sheets whose rows are these runs, each by itself and called by its folder, with their trivial rows."""
+    alone = [
+        replace(e, record={**e.record, "name": (named := e.folder.resolve().parents[1].name), "group": named})
+        if e.record["kind"] != "trivial" and e.folder is not None
+        else e
+        for e in gather(folders)
+    ]
+    return [sheet(group, metrics=metrics, resamples=resamples) for group in by_protocol(alone)]
 
 
 def gather(roots: Sequence[Path]) -> list[Evaluation]:
@@ -229,6 +246,7 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
         found = estimates[name]
         ranked = {line.label: found[line.label] for line in lines if line.kind != "trivial" and line.label in found}
         places = ranks(ranked, what.better) if what.better != "neither" and len(ranked) > 1 else {}
+        places = places if set(places.values()) != {1} else {}  # all are tied: none stands out
         for line in lines:
             if line.label not in found:
                 unfit = line.label in computed[name]

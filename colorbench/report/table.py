@@ -6,7 +6,7 @@ learned nothing, and whether an alarm rings.
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -169,6 +169,22 @@ _TEX = {
     "·": r"$\cdot$",
 }
 FORMATS: dict[str, Callable[..., str]] = {"md": markdown, "csv": csv_text, "tex": latex, "html": html_text}
+
+
+def differences(found: Sequence[Sheet], one: str, other: str) -> list[str]:
+    """:func:`difference` under every protocol that judged both. UserError where none did."""
+    both = [sheet for sheet in found if {one, other} <= set(sheet.cells)]
+    known = list(dict.fromkeys(label for sheet in found for label in sheet.cells))
+    for label in (one, other):
+        if label not in known:
+            raise UserError(f"--diff {label}: no such row{suggest(label, known)}")
+    if not both:
+        ids = {label: ", ".join(s.protocol.id for s in found if label in s.cells) for label in (one, other)}
+        raise UserError(
+            f"--diff {one} {other}: judged under unlike protocols ({ids[one]}; {ids[other]}); compare what learned "
+            "from the same data set, or judge both with one --set (colorbench evaluate)"
+        )
+    return [difference(sheet, one, other) for sheet in both]
 
 
 def difference(sheet: Sheet, one: str, other: str) -> str:

@@ -5,6 +5,7 @@ the same multirun line again skips what is finished, resumes what was cut and re
 """
 
 import fcntl
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,11 @@ from typing import Any
 from colorbench.errors import UserError
 from colorbench.runs.config import flatten
 from colorbench.runs.folder import RunFolder
+from colorbench.runs.labels import labels, settings
+from colorbench.runs.record import read_jsonl
 from colorbench.runs.run import read_config
+
+_LONGEST = 40  # characters of a cell of a terminal's table
 
 
 @dataclass(frozen=True)
@@ -68,15 +73,116 @@ def axes(found: Sequence[Cell]) -> list[str]:
 
 def status(found: Sequence[Cell]) -> str:
     """The grid, a line for each cell, and how many are in which state."""
-    keys = axes(found)
-    rows = [["state", "images", *(key.removeprefix("run.") for key in keys), "folder"]]
+    keys = [key for key in axes(found) if any(len(str(cell.config.get(key, ""))) <= _LONGEST for cell in found)]
+    short = _ends(keys)
+    rows = [["state", "images", *short, "folder"]]
     for cell in found:
-        values = [str(cell.config.get(key, "")) for key in keys]
-        rows.append([cell.state, f"{cell.status.get('images_seen', 0):,}", *values, str(cell.path)])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        values = [_cut(str(cell.config.get(key, ""))) for key in keys]
+        rows.append([cell.state, f"{seen(cell):,}", *values, str(cell.path)])
     counts = Counter(cell.state for cell in found)
-    return "\n".join([*lines, "", ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))])
+    return "\n".join([*aligned(rows), "", ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))])
+
+
+def seen(cell: Cell) -> int:
+    """Images seen: as the status says when training has ended, else by the last line of the run's record."""
+    if "images_seen" in cell.status:
+        return int(cell.status["images_seen"])
+    rows = read_jsonl(cell.path / "metrics.jsonl")
+    return max((int(row["images_seen"]) for row in rows), default=0)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of words as lines, their columns below each other."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def overview(found: Sequence[Cell]) -> list[list[str]]:
+    """The newest run first: when, state, what it is, its budget, its headline number, its folder; heads on top."""
+    newest = sorted(found, key=lambda cell: str(cell.status.get("updated", "")), reverse=True)
+    names = _named(newest)
+    rows = [["when (UTC)", "state", "run", "data", "seed", "images", "CIEDE2000", "folder"]]
+    for cell, name in zip(newest, names, strict=True):
+        budget = cell.config.get("budget.images")
+        done = f"{seen(cell):,}" + (f" / {budget:,}" if isinstance(budget, int) else "")
+        when = str(cell.status.get("updated", ""))[:16].replace("T", " ")
+        rows.append(
+            [
+                when,
+                cell.state,
+                _cut(name),
+                _data(cell),
+                str(cell.config.get("seed", "")),
+                done,
+                _headline(cell),
+                str(cell.path),
+            ]
+        )
+    return rows
+
+
+def advice(found: Sequence[Cell]) -> list[str]:
+    """What to type next, for the newest run that is finished and the newest of each state that is not."""
+    newest = sorted(found, key=lambda cell: str(cell.status.get("updated", "")), reverse=True)
+    lines = []
+    for states, said in (
+        (("interrupted", "cut"), "goes on with"),
+        (("failed",), "why it failed"),
+        (("finished",), "to look at"),
+        (("finished",), "to color with"),
+    ):
+        cell = next((cell for cell in newest if cell.state in states), None)
+        if cell is not None:
+            words = cell.path / "overrides.txt"
+            again = shlex.join(["colorbench", *words.read_text().splitlines()]) if words.is_file() else ""
+            typed = {
+                "goes on with": again,
+                "why it failed": f"colorbench sweeps failed {cell.path}",
+                "to look at": f"colorbench report {cell.path} -o report.html",
+                "to color with": f"colorbench colorize PHOTOS --model {cell.path}",
+            }[said]
+            lines.append(f"{cell.path.name} {said}: {typed}")
+    return lines
+
+
+def _named(found: Sequence[Cell]) -> list[str]:
+    records = []
+    for cell in found:
+        try:
+            config = read_config(cell.path / "config.yaml")
+            record = {"settings": settings(config), "choices": config["run"].get("choices", {})}
+        except (UserError, KeyError, TypeError, AttributeError):
+            record = {}
+        records.append({"name": str(cell.config.get("run.model", "?")), "group": "", **record})
+    return [" ".join(word for word in name.split(" ") if not word.startswith("(")) for name in labels(records)]
+
+
+def _data(cell: Cell) -> str:
+    source = str(cell.config.get("data.source.source", ""))
+    root = cell.config.get("data.root")
+    name = Path(str(root)).name if root and source in ("folder", "list") else source
+    return f"{name} {cell.config.get('data.size', '')} px".strip()
+
+
+def _headline(cell: Cell) -> str:
+    rows = read_jsonl(cell.path / "metrics.jsonl")
+    found = [row["test/ciede2000"] for row in rows if isinstance(row.get("test/ciede2000"), int | float)]
+    return f"{found[-1]:.2f}" if found else ""
+
+
+def _ends(keys: Sequence[str]) -> list[str]:
+    """Each key's end: as many words as tell it from the others."""
+    found = []
+    for key in keys:
+        parts = key.removeprefix("run.").split(".")
+        ends = (".".join(parts[i:]) for i in range(len(parts) - 1, -1, -1))
+        alone = (e for e in ends if sum(k == e or k.endswith(f".{e}") for k in keys) <= 1)
+        found.append(next(alone, key))
+    return found
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def failed(found: Sequence[Cell]) -> str:

@@ -38,7 +38,7 @@ from colorbench.registry import build, checked
 from colorbench.report.gallery import draw_columns
 from colorbench.report.preview import write_preview
 from colorbench.report.sheet import by_protocol, gather, sheet
-from colorbench.report.table import markdown
+from colorbench.report.terminal import show
 from colorbench.runs import config as configuration
 from colorbench.runs import starter
 from colorbench.runs.claim import claim
@@ -304,7 +304,7 @@ def _evaluate(folder: RunFolder, config: Mapping[str, Any], device: torch.device
     picture = None
     if done.protocol.gallery:
         picture = write_preview([*trivial, done], folder.path / "picture.png", samples=samples)
-    print(markdown(sheet(by_protocol(gather([folder.path]))[0])))
+    show([sheet(by_protocol(gather([folder.path]))[0])])
     print(f"rows: {done.folder}\ncurves: {folder.path / 'curves.png'}")
     if picture:
         print(f"picture: {picture}")

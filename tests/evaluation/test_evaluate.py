@@ -248,7 +248,9 @@ def run(*words: str | Path) -> None:
 def test_a_folder_of_another_programs_pictures_gets_a_row(folders, tmp_path: Path, capsys) -> None:
     truths, answers = folders
     run(answers, "--truth", truths, "--name", "gray2rgb", "--output", tmp_path / "out", "--set", "metrics=fast")
-    done = Evaluation.read(Path(capsys.readouterr().out.strip()))
+    *said, where = capsys.readouterr().out.splitlines()
+    done = Evaluation.read(Path(where))
+    assert any(line.startswith("| gray2rgb") for line in said)  # the row at once
     assert done.record["kind"] == "folder"
     assert done.scores["psnr"].shape == (24, 1)
     from colorbench.commands.table import main as table

@@ -184,6 +184,37 @@ def test_a_reference_picture_gives_its_colors(models, tmp_path):
         model(gray, hint=gray)
 
 
+def test_a_picture_may_be_a_path_a_picture_an_array_or_a_tensor(models, tmp_path):
+    color, gray = Colorizer.from_pretrained(models("regression")), levels()
+    Image.fromarray(gray).save(tmp_path / "a.png")
+    wanted = np.asarray(color(tmp_path / "a.png"))
+    rgb = np.repeat(gray[:, :, None], 3, axis=2)
+    floats = torch.from_numpy(gray / 255.0)
+    for given in (str(tmp_path / "a.png"), Image.fromarray(gray), gray, gray[:, :, None], rgb, rgb.transpose(2, 0, 1)):
+        assert np.array_equal(np.asarray(color(given)), wanted)
+    for given in (gray / 255.0, floats, floats[None], floats.float()[None, None], torch.from_numpy(rgb)):
+        assert np.array_equal(np.asarray(color(given)), wanted)
+    for wrong, message in (
+        (gray.astype(float), r"lies in \[0, 1\]"),
+        (gray.astype(np.int32) * 100, "0 to 255"),
+        (np.zeros((4, 5, 6)), r"shape \[4, 5, 6\]"),
+    ):
+        with pytest.raises(UserError, match=message):
+            color(wrong)
+
+
+def test_a_colorizer_introduces_itself_in_one_line(models):
+    assert len(repr(Colorizer.from_pretrained(models("regression")))) < 100
+
+
+def test_a_folder_of_models_names_those_inside(models, tmp_path):
+    model = models("regression")
+    with pytest.raises(UserError, match=f"give one of them: .*{model.name}"):
+        Colorizer.from_pretrained(model.parent)
+    with pytest.raises(UserError, match="none is inside"):
+        Colorizer.from_pretrained(tmp_path)
+
+
 def test_a_gray_answer_is_an_error(tmp_path):
     from colorbench.registry import build
 

@@ -10,6 +10,8 @@ from PIL import Image, ImageCms, PngImagePlugin
 from colorbench.errors import UserError
 from colorbench.inference.photo import read_photo, write_photo
 
+from .conftest import levels
+
 
 def _ramp(mode="L", size=(32, 24)):
     gray = Image.fromarray(np.linspace(0, 255, size[0] * size[1]).astype(np.uint8).reshape(size[1], size[0]))
@@ -179,6 +181,26 @@ def test_pictures_in_color_are_refused_unless_asked_for():
     with pytest.raises(UserError, match="--recolor"):
         read_photo(red)
     assert read_photo(red, recolor=True).size == (20, 20)
+
+
+@pytest.mark.parametrize("tint", [(255, 240, 215), (235, 200, 150), (170, 205, 255)], ids=["cream", "sepia", "cyan"])
+def test_a_photograph_toned_in_one_hue_counts_as_gray(tint):
+    tone = levels(96, 128)[:, :, None] / 255.0
+    toned = Image.fromarray((255 * tone ** (255.0 / np.array(tint))).astype(np.uint8))
+    worn = io.BytesIO()
+    toned.save(worn, format="JPEG", quality=70)
+    photo = read_photo(Image.open(worn))
+    assert photo.tones is None  # its lightness is that of the toned picture
+    assert float((photo.luma(0, 96) - read_photo(toned, recolor=True).luma(0, 96)).abs().mean()) < 0.02
+
+
+@pytest.mark.parametrize("patch", [(0, 60, 140), (140, 60, 0)], ids=["blue", "brown"])
+def test_a_picture_with_one_colored_thing_of_another_hue_is_in_color(patch):
+    picture = np.repeat(levels(96, 128)[:, :, None], 3, axis=2)
+    picture[:, :, 2] //= 2
+    picture[30:60, 40:70] = patch if patch[2] else (60, 140, 60)
+    with pytest.raises(UserError, match="in color already"):
+        read_photo(Image.fromarray(picture))
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path):

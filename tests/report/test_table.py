@@ -3,13 +3,15 @@ import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from colorbench.commands.table import main
 from colorbench.errors import UserError
 from colorbench.evaluation.baselines import ONCE, TRIVIAL, evaluate_baselines
 from colorbench.report.columns import column
-from colorbench.report.sheet import compared, sheets
+from colorbench.report.sheet import LEGEND, compared, sheets
 from colorbench.report.table import FORMATS, difference, markdown
+from colorbench.report.terminal import tables
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,51 @@ def test_diff_is_paired_and_antisymmetric(outputs: Path, capsys) -> None:
         difference(sheet, "godo", "poor")
     main([str(outputs), "--diff", "good", "poor"])
     assert "| CIEDE2000 ↓ |" in capsys.readouterr().out
+
+
+def test_a_diff_finds_its_rows_under_any_protocol_and_between_run_folders(
+    outputs: Path, judge, make_plan, cpu, data, tmp_path: Path, capsys
+) -> None:
+    other = make_plan(name="other", limit=12)
+    for name in ("third", "fourth", "fifth", "sixth", "seventh"):  # more models than the first protocol has
+        judge(tmp_path / "more", name, 0.5, plan=other)
+    main([str(tmp_path / "more"), str(outputs), "--diff", "good", "poor", "--metrics", "psnr"])
+    assert "| PSNR ↑ | " in capsys.readouterr().out
+    main([str(tmp_path / "more"), str(outputs), "--diff", "third", "sixth", "--metrics", "psnr"])
+    assert "(other)" in capsys.readouterr().out
+    with pytest.raises(UserError, match="unlike protocols"):
+        main([str(tmp_path / "more"), str(outputs), "--diff", "third", "good"])
+    folders = [str(outputs / "default" / name) for name in ("good-0", "good-1")]
+    main(["--diff", *folders, "--metrics", "psnr"])
+    assert "| good-0 | good-1 | good-0 - good-1 |" in capsys.readouterr().out
+    main(["--diff", folders[0], "gray", "--metrics", "psnr"])
+    assert "| good-0 | gray |" in capsys.readouterr().out
+
+
+def test_where_all_tie_nothing_stands_out_and_marks_are_explained(outputs: Path, judge, tmp_path: Path) -> None:
+    (sheet,) = sheets([outputs])
+    assert LEGEND in sheet.notes
+    for name in ("one", "two"):
+        judge(tmp_path, name, 0.8)
+    (tied,) = sheets([tmp_path])
+    assert {cell.rank for row in tied.cells.values() for cell in row.values()} == {0}
+    assert LEGEND not in tied.notes
+    assert "**" not in markdown(tied)
+
+
+@pytest.mark.parametrize("width", [80, 100, 220])
+def test_a_terminal_shows_every_number_within_its_width(outputs: Path, width: int) -> None:
+    (sheet,) = sheets([outputs], metrics=["all"])
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    for table in tables(sheet, console, intervals=True, costs=True):
+        console.print(table)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    for row in sheet.cells.values():
+        for name, cell in row.items():
+            if cell.interval is not None:
+                assert f"{cell.interval.mean:.{sheet.columns[name].digits}f}" in text
+    assert "…" not in text
 
 
 def test_delta_colorfulness_of_means_is_derived_from_the_rows(outputs: Path) -> None:

@@ -3,6 +3,7 @@ import json
 import pytest
 import yaml
 
+from colorbench.commands.runs import main as listed
 from colorbench.commands.sweeps import main
 from colorbench.errors import UserError
 from colorbench.runs import ledger as sweeps
@@ -105,3 +106,41 @@ def test_clean_keeps_a_run_whose_links_are_lost(tmp_path):
     (folder / "checkpoints" / "images-000000010").mkdir(parents=True)
     main(["clean", str(tmp_path)])
     assert folder.exists()
+
+
+def test_runs_are_listed_the_newest_first_with_what_to_type_next(tmp_path, capsys):
+    old = cell(tmp_path, "unet", 0, "finished", images_seen=1200, updated="2026-01-01T10:00:00Z")
+    (old / "metrics.jsonl").write_text(json.dumps({"images_seen": 1200, "test/ciede2000": 12.345}) + "\n")
+    new = cell(tmp_path, "gan", 0, "interrupted", updated="2026-01-02T10:00:00Z")
+    (new / "metrics.jsonl").write_text(json.dumps({"images_seen": 512, "train/loss": 1.0}) + "\n")
+    (new / "overrides.txt").write_text("model=gan\nphases=[{until: 20%}]\n")
+    assert listed([str(tmp_path)]) is None
+    heads, first, second, *rest = capsys.readouterr().out.splitlines()
+    assert heads.split()[-2:] == ["CIEDE2000", "folder"]
+    assert first.split() == ["2026-01-02", "10:00", "interrupted", "gan", "px", "0", "512", str(new)]
+    assert second.split()[-2:] == ["12.35" if "12.35" in second else "12.34", str(old)]
+    assert f"{new.name} goes on with: colorbench model=gan 'phases=[{{until: 20%}}]'" in rest
+    assert any(line.startswith(f"{old.name} to look at: colorbench report") for line in rest)
+
+
+def test_only_runs_of_a_state_are_listed_where_one_is_asked_for(tmp_path, capsys):
+    cell(tmp_path, "unet", 0, "finished", images_seen=1200)
+    cell(tmp_path, "gan", 0, "failed")
+    listed([str(tmp_path), "--state", "failed"])
+    assert "gan-0" in (out := capsys.readouterr().out)
+    assert "unet-0" not in out
+    with pytest.raises(UserError, match="no run is running"):
+        listed([str(tmp_path), "--state", "running"])
+
+
+def test_an_interrupted_run_says_how_far_it_came_and_rows_stay_short(tmp_path, capsys):
+    folder = cell(tmp_path, "unet", 0, "interrupted")
+    (folder / "metrics.jsonl").write_text(json.dumps({"images_seen": 512}) + "\n")
+    other = cell(tmp_path, "unet", 1, "finished", images_seen=1200)
+    config = yaml.safe_load((other / "config.yaml").read_text())
+    changed = {**config, "model": {"family": "unet", "phases": [{"until": "20%", "weights": {"a": 0.0}}] * 9}}
+    (other / "config.yaml").write_text(yaml.safe_dump(changed))
+    main(["status", str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert "512" in next(line for line in lines if "interrupted" in line)
+    assert max(len(line.partition(str(tmp_path))[0]) for line in lines) <= 120
