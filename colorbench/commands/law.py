@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _print_runs(args: argparse.Namespace) -> None:
     from colorbench.engine.precision import choose_device
-    from colorbench.report.law import conclude
+    from colorbench.report.law.conclude import conclude
 
     if not args.words:
         raise UserError("give run folders (outputs/<study>/<run>), or --oracles")
@@ -57,39 +57,14 @@ def _print_runs(args: argparse.Namespace) -> None:
 def _print_oracles(args: argparse.Namespace) -> None:
     from colorbench.data.dataset import open_data
     from colorbench.engine.precision import choose_device
-    from colorbench.evaluation.baselines import SAMPLERS
-    from colorbench.evaluation.law import BROKEN, ENERGY, PERFECT, SCALES, examine_oracle, world_of
-    from colorbench.evaluation.oracle import Oracle
-    from colorbench.evaluation.protocol import plan as make_plan
+    from colorbench.evaluation.law import world_of
+    from colorbench.evaluation.protocol import plan
     from colorbench.metrics.suite import Suite
-    from colorbench.report.law import draw_calibration, draw_picture, examine_trivial, markdown, shares_of
+    from colorbench.report.law.conclude import conclude_oracles
     from colorbench.runs.config import compose
 
     config = compose(["data=scenes", *args.words])
     device, output = choose_device(args.device), args.output or Path(config["output"])
     data = open_data(config["data"])
-    plan, world = make_plan(config["protocol"], data, Suite.of(config["metrics"])), world_of(data)
-    trivial = examine_trivial(("gray", "mean", *SAMPLERS), plan, world, data, output=output, device=device)
-    oracles = [examine_oracle(name, plan, world, output=output, device=device) for name in (*PERFECT, *BROKEN)]
-    through = [
-        examine_oracle("sample", plan, world, output=output, device=device, chroma_scale=scale) for scale in SCALES
-    ]
-    lines = [*trivial, oracles[0], *through, *oracles[1:]]
-    shares = shares_of(lines, trivial[0].rows, trivial[-1].rows, oracles[0].rows)
-    scores = ("psnr", "ssim", "ciede2000", "delta_e_76", "energy", ENERGY, "variogram", "flat_score")
-    table = markdown(lines, scores, shares)
-    print(table)
-    if args.to is not None:
-        args.to.mkdir(parents=True, exist_ok=True)
-        atomic.write_text(
-            args.to / f"oracles-{world.level}.md",
-            f"{plan.protocol.images} test scenes, level {world.level}, {plan.protocol.size} px, protocol "
-            f"{plan.protocol.id}.\n\n{table}",
-        )
-        drawn = [line for line in oracles if line.name not in ("conditional mean", "conditional median")]
-        draw_calibration(drawn, args.to / f"calibration-{world.level}.png")
-        families = {
-            name: Oracle(answer=name, level=world.level, chroma_scale=1) for name in ("mode", "pixels", "patchwork")
-        }
-        file = args.to / f"oracles-{world.level}.png"
-        draw_picture(families, plan, world, file, device=device, scenes=5, draws=1)
+    planned = plan(config["protocol"], data, Suite.of(config["metrics"]))
+    print(conclude_oracles(planned, data, world_of(data), device=device, output=output, to=args.to))

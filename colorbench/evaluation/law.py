@@ -27,7 +27,7 @@ from colorbench.noise import Noise
 
 ENERGY = "energy_field"
 PERFECT = ("sample", "mean", "median", "mode")
-"""The oracles that are best at something: their best mean of a metric is its reachable optimum."""
+"""The oracles that are best at something."""
 BROKEN = ("pixels", "patchwork", "incoherent", "uniform", "collapsed", "miscalibrated", "rare_blind")
 SCALES = (2, 4, 8)
 """Of chroma, in use by models: what the law itself is worth through each bottleneck."""
@@ -66,9 +66,7 @@ def world_of(data: Any) -> World:
     """The world of a data set; UserError when it has none."""
     world = getattr(data.source, "world", None)
     if world is None:
-        raise UserError(
-            f"data={data.name}: its color law is not known; colorbench.evaluation.law needs a run on data=scenes"
-        )
+        raise UserError(f"data={data.name}: its color law is not known; colorbench law needs a run on data=scenes")
     return world
 
 

@@ -25,3 +25,8 @@ def place(model: Any, gray: Any, zero: Any, law: Any) -> Any:
     """Each argument: the means of ``PARTS`` of one system over the same pictures, as (2,) or (2, resamples)."""
     one, start, end = (0.5 * (x[0] / gray[0] + x[1] / gray[1]) for x in (model, zero, law))
     return (start - one) / (start - end)
+
+
+def of_parts(*means: Any) -> Any:
+    """Of the means of ``PARTS`` one by one: the model's, gray's, zero's, the law's."""
+    return place(*(means[i : i + 2] for i in range(0, 8, 2)))

@@ -269,9 +269,7 @@ def placed(lines: Sequence[Line], trivial: Mapping[str, str], bootstrap: Bootstr
     parts = [estimate(lines, part, bootstrap) for part in measure.PARTS]
     ends = [found[trivial[name]] for name in ENDS for found in parts]
     return {
-        label: combine(
-            lambda *x: measure.place(x[0:2], x[2:4], x[4:6], x[6:8]), *(found[label] for found in parts), *ends
-        )
+        label: combine(measure.of_parts, *(found[label] for found in parts), *ends)
         for label in parts[0]
         if label in parts[1]
     }

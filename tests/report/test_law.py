@@ -11,7 +11,9 @@ from colorbench.errors import UserError
 from colorbench.evaluation.law import ENERGY, Examined, world_of
 from colorbench.evaluation.protocol import Protocol
 from colorbench.evaluation.rows import Evaluation
-from colorbench.report import law
+from colorbench.report.law.standing import place, way
+from colorbench.report.law.table import HEADS, markdown
+from colorbench.report.law.words import sentence
 
 PROTOCOL = Protocol("test", "test", 50, 64, 4, 0, "0", ())
 
@@ -35,20 +37,20 @@ def examined(name, energy, flat=1.0, **changes):
 def test_neighbors_stand_at_zero_the_law_at_one_gray_below_and_a_model_between():
     gray, zero, oracle, model = (evaluation(energy) for energy in (29.0, 19.0, 9.0, 14.0))
     ends = (gray, zero, oracle)
-    assert law.place(zero, *ends).center == pytest.approx(0.0)
-    assert law.place(oracle, *ends).center == pytest.approx(1.0)
-    assert law.place(gray, *ends).center < -0.5
-    between = law.place(model, *ends).interval
+    assert place(zero, *ends).center == pytest.approx(0.0)
+    assert place(oracle, *ends).center == pytest.approx(1.0)
+    assert place(gray, *ends).center < -0.5
+    between = place(model, *ends).interval
     assert between.mean == pytest.approx(0.5, abs=0.02)
     assert between.low <= between.mean <= between.high
-    assert law.way(zero, gray, oracle).center == pytest.approx(0.5, abs=0.01)
+    assert way(zero, gray, oracle).center == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_sentence_says_how_far_and_what_is_missing():
     model = examined("unetgan", 14.0, undecided=0.3, rare=0.0, tv_of={"sky": 0.1, "vehicle": 0.8})
     ends = [evaluation(energy) for energy in (29.0, 19.0, 9.0)]
-    stands, ideal = (law.place(rows, *ends) for rows in (model.rows, evaluation(11.5)))
-    words = law.sentence(model, stands, ideal)
+    stands, ideal = (place(rows, *ends) for rows in (model.rows, evaluation(11.5)))
+    words = sentence(model, stands, ideal)
     for piece in ("place of unetgan: 50 %", "neighbors", "stands at 75 %", "sky", "not for vehicle", "30 %", "never"):
         assert piece in words
     assert "ALARM" not in words
@@ -57,25 +59,19 @@ def test_the_sentence_says_how_far_and_what_is_missing():
 @pytest.mark.parametrize(("flat", "meaning"), [(2.6, "patchwork or confetti"), (0.1, "gray or sepia")])
 def test_an_alarm_of_flat_variation_stands_in_the_sentence_and_beside_the_name(flat, meaning):
     model, ends = examined("ddim", 10.0, flat=flat), [evaluation(energy) for energy in (29.0, 19.0, 9.0)]
-    stands = law.place(model.rows, *ends)
-    assert f"ALARM, flat variation {flat:.2f}, expected 0.4 to 1.5: " in law.sentence(model, stands, stands)
-    assert meaning in law.sentence(model, stands, stands)
-    assert "| ddim (!) |" in law.markdown([model])
+    stands = place(model.rows, *ends)
+    assert f"ALARM, flat variation {flat:.2f}, expected 0.4 to 1.5: " in sentence(model, stands, stands)
+    assert meaning in sentence(model, stands, stands)
+    assert "| ddim (!) |" in markdown([model])
 
 
 def test_the_table_has_every_score_of_every_row():
-    table = law.markdown([examined("gray", 29.0), examined("oracle sampler", 9.0)], (ENERGY,))
+    table = markdown([examined("gray", 29.0), examined("oracle sampler", 9.0)], (ENERGY,))
     lines = table.splitlines()
     assert len(lines) == 6
-    assert all(head in lines[0] for head in law.HEADS.values())
+    assert all(head in lines[0] for head in HEADS.values())
     assert len({line.count("|") for line in lines[:4]}) == 1
     assert "oracle sampler" in lines[3]
-
-
-def test_the_reachable_optimum_is_the_best_oracle_in_the_metric_s_own_direction():
-    low, high = examined("sampler", 9.0), examined("mean", 14.0)
-    assert law.optimum([low, high], ENERGY, "lower")[0] == "sampler"
-    assert law.optimum([low, high], ENERGY, "higher")[0] == "mean"
 
 
 def test_photographs_have_no_known_law():
