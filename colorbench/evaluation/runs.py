@@ -109,7 +109,7 @@ def run_record(run: Any) -> dict[str, Any]:
         if not any(key == other or key.startswith(f"{other}.") for other in left_out)
     }
     group = hashlib.sha256(json.dumps(flat, sort_keys=True, default=str).encode()).hexdigest()[:10]
-    costs = ("parameters", "images_seen", "seconds", "flops", "peak_memory_mb", "state")
+    costs = ("parameters", "images_seen", "seconds", "flops", "before", "peak_memory_mb", "state")
     return {
         "name": run.name,
         "run": run.path.name,

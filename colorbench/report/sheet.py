@@ -85,11 +85,15 @@ class Line:
 
 
 def _cost(record: Mapping[str, Any], key: str) -> Any:
+    """Costs of a training hold those of the runs that it started from."""
+    before = record.get("before", {})
     try:
+        if key == "images_seen":
+            return record["images_seen"] + before.get("images_seen", 0)
         if key == "minutes":
-            return record["seconds"] / 60
+            return (record["seconds"] + before.get("seconds", 0.0)) / 60
         if key == "teraflops":
-            return record["flops"] * record["images_seen"] / 1e12
+            return (record["flops"] * record["images_seen"] + before.get("operations", 0.0)) / 1e12
     except (KeyError, TypeError):
         return None
     return record.get(key)
@@ -145,6 +149,13 @@ class Sheet:
         if known and max(known) > 1.02 * min(known):
             seen = ", ".join(f"{label} {b:,.0f}" for label, b in budgets.items() if b)
             notes.append(f"Unequal budgets (images seen): {seen}. Differences between these models are partly budgets.")
+        taught = [
+            f"{line.label} ({line.record['before']['images_seen']:,} of its images)"
+            for line in self.lines
+            if line.record.get("before")
+        ]
+        if taught:
+            notes.append(f"Started from another run, whose cost is counted too: {', '.join(taught)}.")
         unfinished = [
             line.label
             for line in self.lines

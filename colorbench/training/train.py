@@ -123,7 +123,7 @@ def _train(
         folder.write_yaml("config.yaml", {**config, "run": run})
         folder.write_text("overrides.txt", "".join(f"{word}\n" for word in overrides))
         folder.write_json("env.json", describe(device, precision))
-        folder.set_status("running", error=None, pid=os.getpid())
+        folder.set_status("running", error=None, pid=os.getpid(), **spent_before(config["init_from"]))
         try:
             with atomic.told(folder.path, _AGAIN):
                 return _fit(config, model, folder, data, ranks, device, precision)
@@ -250,6 +250,20 @@ def _family(config: Mapping[str, Any], device: torch.device) -> Family:
 def _warm_start(family: Family, source: str) -> None:
     found = starter.weights() if source == STARTER else load_weights(open_run(source).checkpoint() / "ema.safetensors")
     load_into(family, found, f"init_from={source}")
+
+
+def spent_before(source: str | None) -> dict[str, Any]:
+    """What the run that this one starts from cost, with all that it started from: a comparison counts it too."""
+    if source is None or not (Path(source) / "config.yaml").is_file():
+        return {}
+    status = open_run(source).status
+    earlier = status.get("before", {})
+    costs = {
+        "images_seen": status.get("images_seen", 0),
+        "seconds": status.get("seconds", 0.0),
+        "operations": status.get("flops", 0.0) * status.get("images_seen", 0),
+    }
+    return {"before": {key: value + earlier.get(key, 0) for key, value in costs.items()}}
 
 
 def _monitor(

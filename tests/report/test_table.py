@@ -1,5 +1,6 @@
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from rich.console import Console
 from colorbench.commands.table import main
 from colorbench.errors import UserError
 from colorbench.evaluation.baselines import ONCE, TRIVIAL, evaluate_baselines
+from colorbench.evaluation.rows import Evaluation, find
 from colorbench.report.columns import column
-from colorbench.report.sheet import LEGEND, compared, sheets
+from colorbench.report.sheet import LEGEND, Line, compared, sheets
 from colorbench.report.table import FORMATS, difference, markdown
 from colorbench.report.terminal import tables
 
@@ -202,3 +204,19 @@ def test_proper_scores_are_compared_with_samplers_and_single_answers_are_not(out
     assert "neighbors" in compared(column("energy"))
     assert "neighbors" not in compared(column("psnr"))
     assert "smallest differences that matter: CIEDE2000 0.01" in markdown(sheets([outputs])[0])
+
+
+def test_a_row_counts_what_the_run_it_started_from_had_cost(outputs: Path) -> None:
+    """Consistency tuning of a teacher of 900 images, tuned with 100."""
+    known = next(Evaluation.read(folder) for folder in find([outputs]) if "twin" in str(folder))
+    record = {
+        **known.record,
+        "images_seen": 100,
+        "seconds": 60.0,
+        "flops": 1e9,
+        "before": {"images_seen": 900, "seconds": 120.0, "operations": 9e11},
+    }
+    line = Line("tuned", "model", (replace(known, record=record),))
+    assert line.cost("images_seen") == 1000
+    assert line.cost("minutes") == 3.0
+    assert line.cost("teraflops") == pytest.approx(1.0)
