@@ -5,7 +5,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import pytest
 
 from colorbench import ranges, registry
-from colorbench.engine.budget import Budget
+from colorbench.engine.budget import Limits
 from colorbench.engine.engine import Settings
 from colorbench.engine.optimizers import pace, shared
 from colorbench.engine.phases import Phase
@@ -94,7 +94,7 @@ def numbers(hint: Any) -> bool:
     return any(numbers(h) for h in get_args(hint)) if get_origin(hint) is not None else False
 
 
-SCHEMAS = [schema.settings, shared, pace, Budget, Settings, Phase, Options]
+SCHEMAS = [schema.settings, shared, pace, Limits, Settings, Phase, Options]
 """What the nodes of a config are looked at by that name no component."""
 REGISTERED = [registry.lookup(kind, name) for kind in registry.PACKAGES for name in registry.names(kind)]
 

@@ -30,8 +30,8 @@ Groups (GROUP=OPTION)
 {groups}
 
 Keys that people type most
-  data.root data.size data.limit batch_size budget.images budget.seconds seed device precision compile study init_from
-  force; `--cfg job` prints every key
+  data.root data.size data.limit batch_size budget.images budget.epochs budget.seconds seed device precision compile
+  study init_from force; `--cfg job` prints every key
 
 Examples
   colorbench model=unet data=folder data.root=PHOTOS data.size=64

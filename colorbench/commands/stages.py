@@ -1,8 +1,9 @@
 """A chain of runs, each from the weights of the last: ``colorbench stages [WORDS] [-- WORDS]...``
 
 The words before the first ``--`` belong to every stage, those after each ``--`` to one stage. Without any ``--`` the
-stages are the recipe: a subset (experiment=recipe_subset), the full set at a lower rate (recipe_full), perceptual
-fine-tuning (recipe_perceptual).
+stages are those of experiment=NAME, the files of conf/experiment/NAME (seed_002, seed_003), or else the recipe: a
+subset (experiment=recipe_subset), the full set at a lower rate (recipe_full), perceptual fine-tuning
+(recipe_perceptual).
 
     colorbench stages data=folder data.root=PHOTOS model=unet -- budget.images=20000 -- optim.lr=1e-4
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from colorbench import atomic
 from colorbench.errors import UserError
-from colorbench.runs.config import compose, conf_dir, normalize, resolve
+from colorbench.runs.config import chosen, compose, conf_dir, normalize, resolve
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -80,7 +80,7 @@ def _task(tree: "DictConfig") -> float | None:
             model=choices["model"],
             experiment=choices["experiment"] or "default",
             overrides=overrides,
-            choices={group: name for group, name in choices.items() if name and not group.startswith("hydra/")},
+            choices=chosen(choices),
         )
         return result.best
     except Interrupted as stop:

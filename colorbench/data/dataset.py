@@ -48,6 +48,11 @@ class DataSet:
         return hashlib.sha256(" ".join(prints).encode()).hexdigest()[:16]
 
     @property
+    def epoch(self) -> int | None:
+        """Pictures of one pass over the training split; None: they are streamed."""
+        return len(self.train) if isinstance(self.feed, CachedFeed) else None
+
+    @property
     def returns(self) -> bool:
         """Do the same training pictures come again and again, changed by nothing but mirroring?"""
         return isinstance(self.feed, CachedFeed) and self.feed.augment.leaves_bytes

@@ -1,9 +1,11 @@
 """Budget: how much training a run may spend, and where it stands. The clock is images seen, not steps, not epochs."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Annotated
 
+from colorbench.errors import UserError
 from colorbench.ranges import MOST, CountOrNone, Positive, within
 
 
@@ -19,8 +21,8 @@ class Clock:
 class Budget:
     """The run ends at whichever limit comes first; None is no limit."""
 
-    images: CountOrNone | None
-    seconds: Positive | None
+    images: int | None
+    seconds: float | None
 
     def progress(self, clock: Clock) -> float:
         """The share of the budget that is spent, in [0, 1]."""
@@ -33,6 +35,29 @@ class Budget:
     def spent(self, clock: Clock) -> bool:
         """Is it over?"""
         return self.progress(clock) >= 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The ``budget`` node of the config. epochs: passes over the training pictures, whole or not."""
+
+    images: CountOrNone | None
+    seconds: Positive | None
+    epochs: Positive | None
+
+    @property
+    def none(self) -> bool:
+        """Would the run never end?"""
+        return self.images is None and self.seconds is None and self.epochs is None
+
+    def over(self, pictures: int | None) -> Budget:
+        """The budget where an epoch is so many pictures; None: they are streamed, so that nothing is ever passed."""
+        if self.epochs is None:
+            return Budget(images=self.images, seconds=self.seconds)
+        if pictures is None:
+            raise UserError("budget.epochs: streamed pictures come without an end; give budget.images in its place")
+        images = math.ceil(self.epochs * pictures)
+        return Budget(images=images if self.images is None else min(images, self.images), seconds=self.seconds)
 
 
 def _is_interval(value: str | int) -> bool:

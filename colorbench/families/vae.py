@@ -5,20 +5,21 @@
     KL = 1/2 sum over the latents of ((mu - mu_0)^2 + sigma^2) / sigma_0^2 - 1 - log(sigma^2 / sigma_0^2), in nats
 
 The prior is learned from L, as in Sohn et al.: it starts as N(0, I) and follows what the posterior does with pictures
-like this one. Draws from a fixed N(0, I) were paler (see experiments/01_families).
+like this one. Draws from a fixed N(0, I) (model.network.prior=standard) were paler (see experiments/01_families).
 
 The distance is a mean over channels and pixels, in units of ab/128, where gray errs by about 0.013. So with weights 10
 and 0.001 a nat must lower the mean square by 1e-4 to be worth its price. Counting variances of photographs' chroma
 (reverse water-filling, Cover & Thomas 10.3.3): about 20 of the latents then carry 13 nats and the draws 80 % of the
-truth's deviation. A mean over 256 latents, as a program easily writes it, makes a nat 25 times cheaper: all latents
-share the same few factors, no draw from the prior agrees on them, and draws are gray (measured: a chroma ratio of 0.3,
-against 0.8 of the reconstructions).
+truth's deviation. A mean over 256 latents (divergence: mean), as a program easily writes it, makes a nat 25 times
+cheaper with weights 1 and 0.001: all latents share the same few factors, no draw from the prior agrees on them, and
+draws are gray (measured: a chroma ratio of 0.3, against 0.8 of the reconstructions).
 
 A coloring draws z ~ p(z | L). Logged are both ways to fail: z says nothing (``kl_per_latent`` and ``active_latents``
 near 0: posterior collapse, the draws are equal), or too much (``active_latents`` near all).
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from torch import nn
 
@@ -34,13 +35,22 @@ from colorbench.registry import register
 
 @register("family", "vae")
 class VAE(Family):
-    """network: forward(L, ab, eps) -> (ab_hat, moments of q, of p), and draw(L, eps), as of networks/latent.py."""
+    """network: forward(L, ab, eps) -> (ab_hat, moments of q, of p), and draw(L, eps), as of networks/latent.py.
+
+    divergence: the KL is the sum over the latents, or their mean.
+    """
 
     def __init__(
-        self, *, network: nn.Module, distance: Distance, perceptual: Distance | None, weights: Mapping[str, NotNegative]
+        self,
+        *,
+        network: nn.Module,
+        distance: Distance,
+        perceptual: Distance | None,
+        divergence: Literal["sum", "mean"],
+        weights: Mapping[str, NotNegative],
     ) -> None:
         super().__init__()
-        self.network, self.distance, self.perceptual = network, distance, perceptual
+        self.network, self.distance, self.perceptual, self.divergence = network, distance, perceptual, divergence
         self.weights = checked(weights, "distance", "kl", "perceptual")
 
     @property
@@ -55,7 +65,7 @@ class VAE(Family):
         ab_hat, (mu, logvar), (mu_0, logvar_0) = self.network(batch.L, batch.ab, eps)
         ab_hat = ab_hat.float()
         kl = 0.5 * (((mu - mu_0).square() + logvar.exp()) * (-logvar_0).exp() - 1.0 + logvar_0 - logvar)
-        terms = {"kl": kl.sum(dim=1)}
+        terms = {"kl": kl.sum(dim=1) if self.divergence == "sum" else kl.mean(dim=1)}
         if weights["distance"]:
             terms["distance"] = self.distance(batch.L, ab_hat, batch.ab)
         if weights["perceptual"] and self.perceptual is not None:

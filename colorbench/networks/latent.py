@@ -10,7 +10,7 @@ bottleneck and over every scale of the decoder: the colors of a picture's parts,
 do all the work and z be ignored.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +32,8 @@ Moments = tuple[Tensor, Tensor]
 @register("network", "latent")
 class Latent(nn.Module):
     """latent: numbers in z. width: channels of the first level, doubled at each of ``levels`` halvings down to
-    ``max_width``. skips: the decoder gets every map of L's encoder. posterior_width: as width, for q(z | L, ab)."""
+    ``max_width``. skips: the decoder gets every map of L's encoder. prior: learned from L, or standard: N(0, I).
+    posterior_width: as width, for q(z | L, ab)."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Latent(nn.Module):
         max_width: Channels,
         levels: Depth,
         skips: bool,
+        prior: Literal["learned", "standard"],
         posterior_width: Channels,
         norm: Norm,
         activation: Activation,
@@ -61,9 +63,10 @@ class Latent(nn.Module):
         if trunk is not None:
             widths, self.scale = list(self.encoder.widths), trunk.chroma_scale  # type: ignore[arg-type]
             rises = widths[-2::-1]
-        self.prior = nn.Linear(widths[-1] * GRID**2, 2 * latent)
-        nn.init.zeros_(self.prior.weight)
-        nn.init.zeros_(self.prior.bias)
+        self.prior = nn.Linear(widths[-1] * GRID**2, 2 * latent) if prior == "learned" else None
+        if self.prior is not None:
+            nn.init.zeros_(self.prior.weight)
+            nn.init.zeros_(self.prior.bias)
         self.spread = nn.Linear(latent, widths[-1] * GRID**2)
         self.join = ConvBlock(2 * widths[-1], widths[-1], **kind)
         self.rises, self.refine, self.tints = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
@@ -97,6 +100,9 @@ class Latent(nn.Module):
         """The maps of L's encoder, and p(z | L); its bounds keep 1 / sigma_0^2 in the divergence below e^6."""
         own = isinstance(self.encoder, nn.ModuleList)
         maps = _maps(self.encoder, pad(L, self.stride)) if own else self.encoder(L)  # type: ignore[arg-type]
+        if self.prior is None:
+            zeros = torch.zeros(len(L), self.latent, device=L.device)
+            return maps, (zeros, zeros)
         return maps, _moments(self.prior, maps[-1], -6.0, 2.0)
 
     def _decode(self, L: Tensor, maps: list[Tensor], z: Tensor) -> Tensor:

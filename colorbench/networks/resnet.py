@@ -41,10 +41,17 @@ def resnet(
     """A ResNet and its decoder, or the decoder on a trunk's coarsest map."""
     kind: dict[str, Any] = {"norm": norm, "act": activation}
     if trunk is not None:
+        refuse_two(weights)
         return OnTrunk(trunk, outputs=outputs, stage=partial(Lone, **kind), skips=False, **kind)
     return ResNet(
         outputs=outputs, depth=depth, stem=stem, width=width, norm=norm, activation=activation, weights=weights
     )
+
+
+def refuse_two(weights: str) -> None:
+    """UserError for the weights of an encoder whose place a trunk takes."""
+    if weights != "none":
+        raise UserError(f"weights={weights}: the trunk is the encoder here; write weights=none, or trunk=none")
 
 
 class ResNet(nn.Module):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from colorbench.networks.autoencoder import Rise
 from colorbench.networks.blocks import Activation, ConvBlock, Norm, ResidualBlock, crop, pad
 from colorbench.networks.ontrunk import OnTrunk
-from colorbench.networks.resnet import ResNetEncoder, Size, Stem
+from colorbench.networks.resnet import ResNetEncoder, Size, Stem, refuse_two
 from colorbench.ranges import Channels, ChannelsOrNone, LayersOrNone, Text
 from colorbench.registry import register
 from colorbench.trunks.trunk import Trunk
@@ -37,6 +37,7 @@ def resunet(
     """A Res-U-Net, or its bottleneck and decoder on a trunk."""
     kind: dict[str, Any] = {"norm": norm, "act": activation}
     if trunk is not None:
+        refuse_two(weights)
 
         def middle(channels: int) -> nn.Module:
             return nn.Sequential(*(ResidualBlock(channels, **kind) for _ in range(blocks)))

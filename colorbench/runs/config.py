@@ -64,8 +64,20 @@ def options(group: str) -> list[str]:
 
 
 def normalize(argv: Sequence[str]) -> list[str]:
-    """``+experiment=x`` is ``experiment=x``; people type both."""
-    return [re.sub(r"^\++(experiment=)", r"\1", word) for word in argv]
+    """``+experiment=x`` is ``experiment=x``; people type both. ``scale=s`` is the scale of the experiment beside it:
+    ``scale=x/s`` where conf/scale/x/s.yaml exists (a stage a/b may take that of a)."""
+    words = [re.sub(r"^\++(experiment=)", r"\1", word) for word in argv]
+    chosen = dict(word.split("=", 1) for word in words if word.startswith(("experiment=", "scale=")))
+    experiment, scale = chosen.get("experiment", ""), chosen.get("scale", "")
+    if not (experiment and scale):
+        return words
+    if "," in experiment + scale:
+        raise UserError(f"scale={scale}: one experiment and one scale at a time, not experiment={experiment}")
+    names = (Path(experiment), *Path(experiment).parents)
+    own = next(
+        (f"{name / scale}" for name in names if (conf_dir() / "scale" / name / f"{scale}.yaml").is_file()), scale
+    )
+    return [f"scale={own}" if word == f"scale={scale}" else word for word in words]
 
 
 def compose(overrides: Sequence[str], extra_dirs: Sequence[str] = ()) -> dict[str, Any]:
@@ -96,8 +108,12 @@ def choices(overrides: Sequence[str]) -> dict[str, str]:
 
     with hydra.initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         tree = hydra.compose("config", overrides=normalize(overrides), return_hydra_config=True)
-    chosen = tree.hydra.runtime.choices
-    return {group: name for group, name in chosen.items() if name and not group.startswith("hydra/")}
+    return chosen(tree.hydra.runtime.choices)
+
+
+def chosen(choices: Mapping[str, Any]) -> dict[str, str]:
+    """{config group: option} of Hydra's own record, without its groups and without those that follow from others."""
+    return {group: name for group, name in choices.items() if name and not group.startswith(("hydra/", "by_model"))}
 
 
 def resolve(tree: Any, overrides: Sequence[str]) -> dict[str, Any]:
@@ -122,6 +138,10 @@ def identity(config: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
         for parent in parents:
             node = node.get(parent) or {}
         node.pop(leaf, None)
+    if (
+        science.get("budget", {}).get("epochs") is None
+    ):  # what says nothing leaves the names of earlier runs as they are
+        science.get("budget", {}).pop("epochs", None)
     if science["init_from"]:
         source = science["init_from"]
         science["init_from"] = starter.fingerprint() if source == starter.STARTER else Path(source).name
@@ -147,7 +167,7 @@ def top_level() -> list[str]:
     """The keys that every run has: those of conf/config.yaml, and its groups."""
     tree = yaml.safe_load((conf_dir() / "config.yaml").read_text())
     groups = [key for entry in tree["defaults"] if isinstance(entry, dict) for key in entry if " " not in key]
-    return [key for key in (*groups, *tree) if key not in ("defaults", "hydra", "experiment")]
+    return [key for key in (*groups, *tree) if key not in ("defaults", "hydra", "experiment", "scale")]
 
 
 def _unused_component(tree: Any, overrides: Sequence[str]) -> str | None:

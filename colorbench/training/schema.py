@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import torch
 
 from colorbench.data.dataset import check_data
-from colorbench.engine.budget import Budget
+from colorbench.engine.budget import Budget, Limits
 from colorbench.engine.engine import Settings
 from colorbench.engine.optimizers import check_optim
 from colorbench.engine.phases import Phases
@@ -71,9 +71,8 @@ def check(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
         check_component(kind, config[key], key)
     check_component("family", config["model"], "model")
     check_data(config["data"])
-    budget = Budget(**checked(Budget, "the budget", "budget", config["budget"]))
-    if budget.images is None and budget.seconds is None:
-        raise UserError("budget: both images and seconds are null; the run would never end; set one")
+    if Limits(**checked(Limits, "the budget", "budget", config["budget"])).none:
+        raise UserError("budget: images, epochs and seconds are null; the run would never end; set one")
     check_options(Settings, "the engine", "engine", config["engine"])
     check_options(Options, "the monitor", "monitor", config["monitor"])
     for name, node in config["logger"].items():
@@ -85,7 +84,7 @@ def check(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
     family = on_paper(config["model"])
     groups = list(family.trainable())
     check_optim(config["optim"], groups)
-    Phases(config["phases"], budget).validate(groups, family.weights)
+    Phases(config["phases"], Budget(images=None, seconds=None)).validate(groups, family.weights)
 
 
 def on_paper(model: Mapping[str, Any]) -> Family:

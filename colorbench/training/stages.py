@@ -10,15 +10,16 @@ from typing import Any
 
 from colorbench.errors import UserError
 from colorbench.registry import build, load_plugins
-from colorbench.runs.config import choices, compose
+from colorbench.runs.config import choices, compose, conf_dir
 from colorbench.training.train import train
 
 RECIPE = ("experiment=recipe_subset", "experiment=recipe_full", "experiment=recipe_perceptual")
-"""The stages where none are given."""
+"""The stages where neither words nor an experiment gives any."""
 
 
 def split(words: Sequence[str]) -> list[list[str]]:
-    """The overrides of each stage: the common words, then its own. UserError for one that the chain itself sets."""
+    """The overrides of each stage: the common words, then its own, which an experiment may have as files of a folder of
+    its name. UserError for a word that the chain itself sets."""
     parts: list[list[str]] = [[]]
     for word in words:
         if word == "--":
@@ -28,7 +29,17 @@ def split(words: Sequence[str]) -> list[list[str]]:
         else:
             parts[-1].append(word)
     common, *own = parts
-    return [[*common, *stage] for stage in own or [[word] for word in RECIPE]]
+    if own:
+        return [[*common, *stage] for stage in own]
+    experiment = next((word for word in common if word.lstrip("+").startswith("experiment=")), None)
+    if experiment is None:
+        return [[*common, word] for word in RECIPE]
+    name = experiment.split("=", 1)[1]
+    files = sorted((conf_dir() / "experiment" / name).glob("*.yaml"))
+    if not files:
+        raise UserError(f"{experiment}: has no stages (conf/experiment/{name}/*.yaml); give words after --")
+    rest = [word for word in common if word != experiment]
+    return [[f"experiment={name}/{file.stem}", *rest] for file in files]
 
 
 def run(stages: Sequence[Sequence[str]]) -> list[Path]:

@@ -21,7 +21,7 @@ import torch
 
 from colorbench import atomic
 from colorbench.data.dataset import DataSet, open_data
-from colorbench.engine.budget import Budget
+from colorbench.engine.budget import Limits
 from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
 from colorbench.engine.engine import Engine, Interrupted, Outcome, Settings
 from colorbench.engine.precision import choose_device, choose_layout, choose_precision
@@ -161,7 +161,7 @@ def _fit(
         loggers = _loggers(config, folder, model) if ranks.first else []
         journal = Journal(folder.path, loggers, start[1]["images"] if start else 0) if ranks.first else _Silence()
         curves = _Curves(journal, folder.path, model) if ranks.first else None
-        budget = Budget(**checked(Budget, "the budget", "budget", config["budget"]))
+        limits = Limits(**checked(Limits, "the budget", "budget", config["budget"]))
         engine = Engine(
             family=family,
             batches=lambda start: data.train_batches(
@@ -174,7 +174,7 @@ def _fit(
             ),
             optim=config["optim"],
             phases=config["phases"],
-            budget=budget,
+            budget=limits.over(data.epoch),
             settings=Settings(**checked(Settings, "the engine", "engine", config["engine"])),
             batch_size=config["batch_size"],
             seed=config["seed"],

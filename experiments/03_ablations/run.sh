@@ -19,6 +19,8 @@ if [[ -n ${PERCEPTUAL:-} ]]; then
   common+=(perceptual=squeeze "perceptual.weights=$weights" trunk=squeezenet trunk.train=all)
   start=trunk.weights fixed=(model.generator.weights=none)
   common+=(metrics.lpips.net=squeeze "metrics.lpips.weights=$weights" "metrics.lpips.label=${LABEL:-own weights}")
+else
+  common+=(trunk=none perceptual=vgg)
 fi
 mkdir -p "$output"
 failed=0

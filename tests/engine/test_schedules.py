@@ -1,6 +1,6 @@
 import pytest
 
-from colorbench.engine.budget import Budget, Clock, Interval, Point
+from colorbench.engine.budget import Budget, Clock, Interval, Limits, Point
 from colorbench.engine.schedules import Constant, Cosine, Linear, Step
 from colorbench.errors import UserError
 from colorbench.registry import fits
@@ -51,3 +51,23 @@ def test_an_interval_is_images_or_a_share_that_comes_again(value):
 
 def test_a_linear_decay_waits_for_its_start_and_ends_at_zero():
     assert [Linear(start=0.5)(p) for p in (0.0, 0.5, 0.75, 1.0)] == pytest.approx([1.0, 1.0, 0.5, 0.0])
+
+
+def test_an_epoch_is_one_pass_over_the_training_pictures_and_the_nearest_limit_ends_the_run():
+    def after(**limits):
+        return Limits(**{"images": None, "seconds": None, "epochs": None, **limits}).over(50)
+
+    assert after(epochs=3) == Budget(images=150, seconds=None)
+    assert after(epochs=0.5, seconds=9) == Budget(images=25, seconds=9)
+    assert after(epochs=0.001).images == 1
+    assert after(epochs=3, images=100).images == 100
+    assert after(epochs=3, images=1000).images == 150
+    assert after(images=1000).images == 1000
+    assert after(epochs=4).progress(Clock(50)) == 0.25
+
+
+def test_streamed_pictures_have_no_epochs():
+    limits = Limits(images=None, seconds=None, epochs=2)
+    with pytest.raises(UserError, match=r"budget\.epochs: streamed pictures"):
+        limits.over(None)
+    assert Limits(images=8, seconds=None, epochs=None).over(None).images == 8

@@ -97,3 +97,10 @@ def test_every_ablation_is_a_sweep_from_the_common_base_to_one_change(name):
     assert base == config.compose(["experiment=ablation_base"])
     assert changed
     assert base not in changed
+
+
+def test_an_epoch_is_part_of_a_runs_name_and_none_is_not():
+    assert identity("budget.epochs=3") != identity()
+    tree = config.compose([])
+    del tree["budget"]["epochs"]
+    assert config.digest(config.identity(tree, "pictures")) == identity()

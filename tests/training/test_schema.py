@@ -202,6 +202,7 @@ def test_what_the_yaml_say_is_accepted():
         ("budget.images=many", "budget.images: expected"),
         ("budget.seconds=nan", "budget.seconds: expected a number above 0 or null, got nan"),
         ("budget.images=null", "would never end"),
+        ("budget.epochs=0", "budget.epochs: expected a number above 0 or null, got 0"),
         ("precision=fp8", "precision: expected one of auto, fp32, bf16, fp16"),
         ("optim.lr=0", "optim.lr: expected a number above 0, at most 100, got 0"),
         ("optim.lr=", "optim.lr: expected a number above 0, at most 100, got ''"),
