@@ -138,14 +138,24 @@ def identity(config: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
         for parent in parents:
             node = node.get(parent) or {}
         node.pop(leaf, None)
-    if (
-        science.get("budget", {}).get("epochs") is None
-    ):  # what says nothing leaves the names of earlier runs as they are
-        science.get("budget", {}).pop("epochs", None)
-    if science["init_from"]:
-        source = science["init_from"]
-        science["init_from"] = starter.fingerprint() if source == starter.STARTER else Path(source).name
+    for node, key in ((science.get("budget", {}), "epochs"), (science, "init_map")):
+        if node.get(key) is None:  # what says nothing leaves the names of earlier runs as they are
+            node.pop(key, None)
+    for key in ("init_from", "init_map"):
+        if science.get(key):
+            science[key] = _named(science[key])
     return {**science, "pictures": fingerprint}
+
+
+def _named(source: str) -> str:
+    """A run's folder by its name, a file by a hash of its content too, the starter by what it holds."""
+    if source == starter.STARTER:
+        return starter.fingerprint()
+    path = Path(source).expanduser()
+    if not path.is_file():
+        return path.name
+    with path.open("rb") as file:
+        return f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
 
 
 def digest(identity: Mapping[str, Any]) -> str:

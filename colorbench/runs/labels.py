@@ -27,7 +27,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
         key: value
         for key, value in flatten({**config, "model": model})
         if not any(key == other or key.startswith(f"{other}.") for other in left_out)
-        and (key, value) != ("budget.epochs", None)  # earlier runs do not know the key
+        and (key, value) not in (("budget.epochs", None), ("init_map", None))  # earlier runs do not know the keys
     }
 
 

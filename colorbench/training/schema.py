@@ -40,6 +40,7 @@ def settings(
     compile: bool,
     deterministic: bool,
     init_from: Text | None,
+    init_map: Text | None,
     force: bool,
     evaluate: bool,
     plugins: list[Text],

@@ -22,7 +22,7 @@ import torch
 from colorbench import atomic
 from colorbench.data.dataset import DataSet, open_data
 from colorbench.engine.budget import Limits
-from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
+from colorbench.engine.checkpoint import Checkpoints
 from colorbench.engine.engine import Engine, Interrupted, Outcome, Settings
 from colorbench.engine.precision import choose_device, choose_layout, choose_precision
 from colorbench.engine.progress import Progress
@@ -40,17 +40,16 @@ from colorbench.report.preview import write_preview
 from colorbench.report.sheet import by_protocol, gather, sheet
 from colorbench.report.terminal import show
 from colorbench.runs import config as configuration
-from colorbench.runs import starter
 from colorbench.runs.claim import claim
 from colorbench.runs.curves import draw_curves
 from colorbench.runs.environment import describe
 from colorbench.runs.folder import RunFolder
 from colorbench.runs.record import Journal, Logger, read_jsonl
 from colorbench.runs.run import open_run
-from colorbench.runs.starter import STARTER
 from colorbench.training import schema
 from colorbench.training.flops import training_flops
 from colorbench.training.monitor import Monitor, Options
+from colorbench.training.start import warm_start
 from colorbench.trunks.maps import keep
 
 _AGAIN = "run again: it goes on"
@@ -153,7 +152,8 @@ def _fit(
         start = checkpoints.resumable(lambda _: None)  # the engine tells
         if start is None:
             if config["init_from"]:
-                _warm_start(family, config["init_from"])
+                start_from, mapping = config["init_from"], config["init_map"]
+                warm_start(family, start_from, mapping, output=Path(config["output"]), tell=progress.note)
             if type(family).prepare is not Family.prepare:
                 progress.note(f"{model}: one pass over {len(data.train):,} training pictures before the first step")
             with torch.no_grad():
@@ -245,11 +245,6 @@ def _same_run(folder: RunFolder, identity: Mapping[str, Any]) -> None:
 def _family(config: Mapping[str, Any], device: torch.device) -> Family:
     torch.manual_seed(config["seed"])
     return build("family", config["model"], "model").to(device)
-
-
-def _warm_start(family: Family, source: str) -> None:
-    found = starter.weights() if source == STARTER else load_weights(open_run(source).checkpoint() / "ema.safetensors")
-    load_into(family, found, f"init_from={source}")
 
 
 def spent_before(source: str | None) -> dict[str, Any]:

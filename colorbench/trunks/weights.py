@@ -22,6 +22,7 @@ from contextvars import ContextVar
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import torch
@@ -77,8 +78,8 @@ def _following(what: Follows) -> Iterator[None]:
         _follows.reset(token)
 
 
-def of_file(path: Path) -> dict[str, Tensor]:
-    """Tensors of a .pth or .safetensors file."""
+def of_file(path: Path) -> dict[str, Any]:
+    """What a .pth or .safetensors file holds: tensors, of a .pth perhaps in folders of other things."""
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

@@ -48,7 +48,7 @@ def test_a_choice_speaks_for_its_settings_but_not_for_what_was_changed_within_it
     squeeze = [
         record("perceptual=squeeze", f"perceptual.weights={w}", perceptual="squeeze") for w in ("none", "a/b.pth")
     ]
-    rows = [record(perceptual="vgg"), record("perceptual=none", perceptual="none"), *squeeze]
+    rows = [record("perceptual=vgg", perceptual="vgg"), record("perceptual=none", perceptual="none"), *squeeze]
     assert labels(rows) == [
         "resunetgan perceptual=vgg perceptual.weights=imagenet",
         "resunetgan perceptual=none",

@@ -266,3 +266,12 @@ def test_a_preset_trains_and_is_judged(words: list[str], photos: Path, tmp_path:
     assert open_run(run).status["images_seen"] == 24
     assert list(run.glob("previews/*.png"))
     assert bool(list(run.rglob("events.out.tfevents*"))) == words[0].startswith("experiment=seed_003")
+
+
+@pytest.mark.parametrize("name", ["seed_002", "seed_003"])
+def test_a_presets_stages_go_on_from_each_other(name: str, photos: Path, tmp_path: Path) -> None:
+    words = [tiny(photos, tmp_path, *stage, "evaluate=false") for stage in stages.split([f"experiment={name}"])]
+    folders = stages.run(words)
+    assert len(folders) == len(words)
+    assert all(open_run(folder).status["state"] == "finished" for folder in folders)
+    assert [bool(open_run(folder).config["init_from"]) for folder in folders] == [False, *[True] * (len(folders) - 1)]
