@@ -11,6 +11,8 @@ judged like a run (folder mode), and its row is printed beside the run's: it lie
 so `colorbench table OUTPUT` of the whole output folder shows it too.
 
     colorbench evaluate outputs/default/* --set protocol.draws=16
+    colorbench evaluate outputs/default/RUN --set sampler=dpmpp sampler.steps=20   # a row of its own: another sampler
+    colorbench evaluate outputs/default/RUN --checkpoint images-000006000   # a kept checkpoint (engine.keep_every=25%)
     colorbench evaluate outputs/default/RUN --export PICTURES      # truth/ and gray/ as PNG
     colorbench evaluate COLORED --truth outputs/default/RUN --name theirs   # a row of that run's table
     colorbench evaluate COLORED --truth ORIGINALS --size 256 --name theirs
@@ -39,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="change metrics.* or protocol.* keys, or choose metrics=NAME, protocol=NAME",
+        help="change metrics.*, protocol.* or sampler.* keys; choose metrics=, protocol=, sampler=NAME",
     )
     command.add_checkpoint(p)
     command.add_plugins(p)
@@ -57,10 +59,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _carry_out(args: argparse.Namespace) -> Iterator[Path | None]:
     from colorbench.engine.precision import choose_device
+    from colorbench.evaluation.resampled import is_of_sampler
     from colorbench.evaluation.runs import evaluate_folder, evaluate_run, nodes, plan_of_run
 
     overrides, device = nodes(args.overrides), choose_device(args.device)
+    sampler = [word for word in args.overrides if is_of_sampler(word)]
     runs = [path for path in args.paths if (path / "config.yaml").is_file()]
+    if sampler and (args.export is not None or args.truth is not None):
+        raise UserError(f"--set {sampler[0]}: only a run has a sampler; leave out --export and --truth")
     if args.export is not None:
         from colorbench.evaluation.submission import export
         from colorbench.runs.run import open_run
@@ -102,5 +108,6 @@ def _carry_out(args: argparse.Namespace) -> Iterator[Path | None]:
                 batch_size=args.batch_size,
                 precision=args.precision,
                 checkpoint=args.checkpoint,
+                sampler=sampler,
                 force=args.force,
             ).folder

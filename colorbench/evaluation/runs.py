@@ -18,6 +18,7 @@ from colorbench.evaluation.baselines import evaluate_baselines
 from colorbench.evaluation.judge import evaluate_family
 from colorbench.evaluation.protocol import Plan, plan
 from colorbench.evaluation.protocol import plan as make_plan
+from colorbench.evaluation.resampled import is_of_sampler, resampled, tag
 from colorbench.evaluation.rows import Evaluation
 from colorbench.evaluation.submission import judge_folder, open_truths
 from colorbench.metrics.suite import Suite
@@ -43,10 +44,15 @@ def evaluate_run(
     batch_size: int = 64,
     precision: str = "auto",
     checkpoint: str | None = None,
+    sampler: Sequence[str] = (),
     force: bool = False,
 ) -> Evaluation:
-    """Evaluate a run folder and the trivial rows of its protocol (below ``output``, where runs are)."""
-    run = open_run(path)
+    """Evaluate a run folder and the trivial rows of its protocol (below ``output``, where runs are).
+
+    sampler: words that change the sampler of a diffusion, whose row is then one of its own.
+    """
+    trained = open_run(path)
+    run = resampled(trained, sampler) if sampler else trained
     plan, data = plan_of_run(run, overrides)
     evaluate_baselines(data, plan, output=output or path.resolve().parents[1], device=device, batch_size=batch_size)
     folder = path / "eval" / plan.protocol.id
@@ -54,6 +60,9 @@ def evaluate_run(
     if checkpoint not in (None, run.result):
         folder = path / f"eval-{checkpoint}" / plan.protocol.id
         record |= {"name": f"{record['name']} @{checkpoint}", "group": f"{record['group']}@{checkpoint}"}
+    if other := tag(trained, run):
+        folder = folder.parents[1] / f"{folder.parent.name}-{other}" / folder.name
+        record["run"] = f"{record['run']}-{other}"
     family = run.family(device, checkpoint)
     keep(family, data.folder.parent)
     return evaluate_family(
@@ -125,10 +134,11 @@ def run_record(run: Any) -> dict[str, Any]:
 
 
 def nodes(words: Sequence[str]) -> dict[str, Any]:
-    """The metrics and protocol nodes that ``--set`` asks for; {} keeps the run's own."""
+    """The metrics and protocol nodes that ``--set`` asks for; {} keeps the run's own. None of a sampler's."""
+    words = [word for word in words if not is_of_sampler(word)]
     for word in words:
         if not word.lstrip("+~").startswith(("metrics", "protocol")):
-            raise UserError(f"--set {word}: only metrics.* and protocol.* can be changed after training")
+            raise UserError(f"--set {word}: only metrics.*, protocol.* and sampler.* can be changed after training")
     if not words:
         return {}
 
