@@ -6,6 +6,8 @@ can mend (one line on stderr), 130 interrupted (the same command goes on). ``col
 config groups.
 """
 
+import json
+import math
 import os
 import socket
 import sys
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _FAILURES = "COLORBENCH_FAILURES"  # a file that every cell of a sweep appends its failure to, in any process
+_DONE = "COLORBENCH_DONE"  # one that every cell of a sweep appends its folder to
+_AXES = "COLORBENCH_AXES"  # how many cells a sweep has, and the keys in which they differ
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,16 +46,51 @@ def main(argv: Sequence[str] | None = None) -> None:
         task()
         return
     # on the disk that the runs are on: a launcher's jobs may be on other machines
-    failures = output / ".multirun" / f"failures-{socket.gethostname()}-{os.getpid()}"
-    os.environ[_FAILURES] = str(failures)
+    mine = f"{socket.gethostname()}-{os.getpid()}"
+    failures, done = (output / ".multirun" / f"{what}-{mine}" for what in ("failures", "done"))
+    os.environ |= {_FAILURES: str(failures), _DONE: str(done), _AXES: json.dumps(_axes(arguments.overrides))}
     try:
         task()
         failed = failures.read_text().splitlines() if failures.exists() else []
+        finished = done.read_text().splitlines() if done.exists() else []
     finally:
         failures.unlink(missing_ok=True)
+        done.unlink(missing_ok=True)
+    _conclude([Path(line) for line in dict.fromkeys(finished)])
     if failed:
         print(f"colorbench: {len(failed)} run(s) failed:", *failed, sep="\n  ", file=sys.stderr)
         sys.exit(1)
+
+
+def _conclude(finished: Sequence[Path]) -> None:
+    """What a sweep ends with: one table of its runs, and what to type next."""
+    judged = [run for run in finished if (run / "eval").is_dir()]
+    if len(judged) < 2:
+        return
+    from colorbench.report.sheet import sheets
+    from colorbench.report.terminal import show
+
+    print(f"\n{len(finished)} runs of this sweep:\n")
+    show(sheets(judged))
+    studies = " ".join(dict.fromkeys(str(run.parent) for run in finished))
+    print(f"\nnext: colorbench report {studies} -o report.html")
+
+
+def _axes(overrides: Sequence[str]) -> dict[str, Any]:
+    """{"cells": how many a grid over these words has, "keys": what differs}; as the basic sweeper counts."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    swept = [o for o in OverridesParser.create().parse_overrides(list(overrides)) if _listed(o)]
+    count = math.prod(len(list(o.sweep_string_iterator())) for o in swept)
+    return {"cells": count, "keys": [o.get_key_element() for o in swept]}
+
+
+def _announce(number: int, overrides: Sequence[str]) -> None:
+    """``cell 2 of 6: model=unet seed=1``, before a cell of a sweep begins."""
+    axes = json.loads(os.environ.get(_AXES, "null")) or {"cells": 0, "keys": []}
+    differs = [word for word in overrides if word.partition("=")[0] in axes["keys"]] or overrides
+    of = f" of {axes['cells']}" if number < axes["cells"] else ""  # another sweeper may try more
+    print(f"\ncell {number + 1}{of}: {' '.join(differs)}", file=sys.stderr)
 
 
 def _task(tree: "DictConfig") -> float | None:
@@ -74,6 +113,8 @@ def _task(tree: "DictConfig") -> float | None:
         from colorbench.training.train import train
     except ImportError as error:
         _exit(UserError(f"{error}; run `make setup` or `pip install -e .`"))
+    if sweeping:
+        _announce(runtime.job.num, overrides)
     try:
         result = train(
             resolve(tree, overrides),
@@ -82,6 +123,10 @@ def _task(tree: "DictConfig") -> float | None:
             overrides=overrides,
             choices=chosen(choices),
         )
+        if sweeping and os.environ.get(_DONE):
+            done = Path(os.environ[_DONE])
+            done.parent.mkdir(parents=True, exist_ok=True)
+            atomic.append(done, f"{result.path}\n")
         return result.best
     except Interrupted as stop:
         print(f"colorbench: {stop}; the same command goes on from there", file=sys.stderr)

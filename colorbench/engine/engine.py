@@ -49,6 +49,11 @@ class Monitor(Protocol):
         """The key of the number that chooses the checkpoint ``best`` (lower is better)."""
         ...
 
+    @property
+    def gray(self) -> Mapping[str, float]:
+        """What gray pictures would get, as far as that is known."""
+        ...
+
     def __call__(self, family: Family, images: int, progress: float) -> Mapping[str, float]:
         """Look at this moment's pictures; progress in [0, 1]."""
         ...
@@ -137,6 +142,8 @@ class Engine:
         self.bad_steps = 0
         self.saving = 0.0  # seconds that the last checkpoint took
         self.waiting = 0.0  # seconds spent waiting for data, this session
+        self.watched = ""  # the newest number that ``best`` goes by, against gray
+        self.loss = ""
         self._points = {
             name: Point.parse(getattr(settings, name)) for name in ("log_every", "validate_every", "keep_every")
         }
@@ -178,7 +185,7 @@ class Engine:
                 self.waiting += waited
                 self.clock = Clock(before.images + self.batch_size, self._agree(before.seconds + elapsed))
                 sums.tick(self.batch_size, elapsed, waited)
-                self.progress.update(self.clock, self.budget.progress(self.clock))
+                self.progress.update(self.clock, self.budget.progress(self.clock), lambda: self._said(sums))
                 if self._due("log_every", before):
                     self._log(sums, index, phase)
                 keep = self._due("keep_every", before)
@@ -258,6 +265,8 @@ class Engine:
         score = values[self.monitor.best]
         better = math.isfinite(score) and (self.best is None or score < self.best)
         self.best, self.stale = (score, 0) if better else (self.best, self.stale + 1)
+        gray = f" (gray {self.monitor.gray[self.monitor.best]:.4g})" if self.monitor.best in self.monitor.gray else ""
+        self.watched = f"{self.monitor.best} {score:.4g}{gray}"
         self.record.log(self.clock.images, values)
         self._save(("last", "best") if better else ("last",), keep)
 
@@ -291,6 +300,12 @@ class Engine:
             values[f"train/lr_{name}"] = group.lr * group.decay(progress) * phase.lr_factor(name) * phase.trains(name)
         self.record.log(self.clock.images, {**values, "train/phase": float(index), "train/seconds": self.clock.seconds})
         sums.clear()
+
+    def _said(self, sums: "Sums") -> str:
+        """For the line of progress: the mean loss since the last log, and the watched number."""
+        losses = [f"{key} {value:.3g}" for key, value in sums.losses().items()]
+        self.loss = "  ".join(losses) or self.loss
+        return "  ".join(part for part in (self.loss, self.watched) if part)
 
     def _due(self, name: str, before: Clock) -> bool:
         """Has this interval passed with the last step, or has the budget just ended (except for keep_every)?"""
@@ -333,12 +348,21 @@ class Sums:
                 self.totals[key] = self.totals.get(key, 0) + value.detach().float().mean()
                 self.counts[key] = self.counts.get(key, 0) + 1
 
+    def losses(self) -> dict[str, float]:
+        """``loss`` of one group; ``loss GROUP`` of each of several."""
+        found = {k.removeprefix("loss_"): float(v) / self.counts[k] for k, v in self.totals.items() if _of_group(k)}
+        return {f"loss {group}" if len(found) > 1 else "loss": value for group, value in found.items()}
+
     def means(self) -> dict[str, float]:
         """``train/KEY`` -> mean; and images per second, with the share of the time spent waiting for data."""
         values = {f"train/{k}": float(total) / self.counts[k] for k, total in self.totals.items()}
         values["train/images_per_second"] = self.images / max(self.seconds, 1e-9)
         values["train/waiting_share"] = self.waited / max(self.seconds, 1e-9)
         return values
+
+
+def _of_group(key: str) -> bool:
+    return key.startswith("loss_")
 
 
 def _finite(value: Tensor) -> bool:

@@ -18,6 +18,7 @@ from colorbench import atomic, color
 from colorbench.arrays import Bytes, Chroma, PerImage
 from colorbench.batch import Batch
 from colorbench.engine.precision import autocast
+from colorbench.engine.progress import Tally
 from colorbench.evaluation import rows
 from colorbench.evaluation.protocol import Plan
 from colorbench.evaluation.rows import Evaluation
@@ -95,7 +96,8 @@ def evaluate_colorizer(
     """Judge anything that colors a batch. Raises ValueError when an answer has another shape or is not finite."""
     seconds = 0.0
     judge = Judge(plan, draws, folder)
-    with torch.inference_mode():
+    label = f"judging {record['name']}"
+    with torch.inference_mode(), Tally(label, plan.protocol.images * draws, "colorings") as tally:
         for batch in plan.pictures.batches(batch_size, device):
             true, pictures, raws = color.to_bytes(batch.rgb), [], []
             for k in range(draws):
@@ -112,6 +114,7 @@ def evaluate_colorizer(
                     )
                 raws.append((batch.L, ab_hat))
                 pictures.append(color.to_bytes(color.decode(batch.L, ab_hat)))
+                tally.add(len(batch))
             with autocast(precision, device):
                 bits = likelihood(batch, Noise.of(plan.protocol.seed, batch.ids))
             judge.add(true, pictures, raws, bits)

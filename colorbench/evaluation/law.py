@@ -17,6 +17,7 @@ from colorbench.data.scenes import reading as law
 from colorbench.data.scenes.reading import Floor, LawScores, Reading
 from colorbench.data.scenes.world import World
 from colorbench.engine.precision import autocast
+from colorbench.engine.progress import Tally
 from colorbench.errors import UserError
 from colorbench.evaluation.judge import Colorizer, evaluate_family
 from colorbench.evaluation.oracle import Oracle
@@ -123,7 +124,7 @@ def read_all(
 ) -> list[Reading]:
     """Color the protocol's pictures and read each scene's colors, after clipping and rounding to 8 bits."""
     readings: list[Reading] = []
-    with torch.inference_mode():
+    with torch.inference_mode(), Tally("reading the law's colors", plan.protocol.images, "scenes") as tally:
         for batch in plan.pictures.batches(batch_size, device):
             shown = []
             for k in range(draws):
@@ -133,4 +134,5 @@ def read_all(
             for i in range(len(batch)):
                 scene = world.scene(plan.pictures.names[len(readings)], plan.protocol.size)
                 readings.append(law.read(scene, np.stack([x[i] for x in shown])))
+                tally.add()
     return readings

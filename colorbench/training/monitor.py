@@ -88,6 +88,8 @@ class Monitor:
     warn: Callable[[str], None]
     show: Callable[[int, str, Path], None]
     ringing: set[str] = field(default_factory=set)
+    gray: dict[str, float] = field(default_factory=dict)
+    """What gray pictures get, known after the first look."""
 
     @property
     def best(self) -> str:
@@ -95,7 +97,7 @@ class Monitor:
         return self.options.best
 
     def __call__(self, family: Family, images: int, progress: float) -> Mapping[str, float]:
-        moments, rows = Moments(), []
+        moments, rows, gray_moments = Moments(), [], Moments()
         for batch in self.pictures.batches(self.batch_size, self.device):
             noise = Noise.of(self.seed, batch.ids)
             draws = self.options.draws if family.stochastic else 1
@@ -105,8 +107,15 @@ class Monitor:
             rgb_hat = color.to_bytes(color.decode(batch.L, ab_hat))
             rgb = color.to_bytes(batch.rgb)
             moments.add(batch, ab_hat, rgb_hat, rgb, energy, _loss(family, batch, noise, progress))
+            if not self.gray:
+                none = torch.zeros_like(batch.ab)
+                apart = energy_scores(none[None], batch.ab * color.AB_UNIT)["energy"]
+                gray_rgb = color.to_bytes(color.decode(batch.L, none))
+                gray_moments.add(batch, none, gray_rgb, rgb, apart, torch.zeros(len(batch), device=none.device))
             rows.append((color.to_bytes(color.decode(batch.L, torch.zeros_like(ab_hat))), rgb, rgb_hat))
         values = moments.values()
+        if not self.gray:
+            self.gray.update({key: value for key, value in gray_moments.values().items() if key != "val/loss"})
         flags = self._ring(values, images, progress)
         if self.options.previews and rows:
             gray, truth, model = (torch.cat(column)[: self.options.previews] for column in zip(*rows, strict=True))

@@ -186,6 +186,7 @@ def _fit(
             progress=progress,
             ranks=ranks,
         )
+        progress.note(_header(config, family, data, folder, device, precision))
         if start:
             engine.resume()
             progress.note(f"{model}: resumed at {engine.clock.images:,} images ({folder.path})")
@@ -214,6 +215,23 @@ def _fit(
                 logger.finish(folder.status, rows, result)
         ranks.leave()
         return Result(folder.path, False, outcome.best)
+
+
+def _header(
+    config: Mapping[str, Any], family: Family, data: DataSet, folder: RunFolder, device: torch.device, precision: str
+) -> str:
+    """Where, on what, with what and how long: before the first step."""
+    count = sum(p.numel() for p in family.parameters())
+    trained = sum(p.numel() for group in family.trainable().values() for p in group.parameters() if p.requires_grad)
+    budget = {"images": config["budget"]["images"], "s": config["budget"]["seconds"]}
+    limits = " or ".join(f"{value:,} {unit}" for unit, value in budget.items() if value is not None)
+    return (
+        f"{folder.path}\n"
+        f"  {device}, {precision}, {count / 1e6:.2f} M parameters"
+        f"{f', {trained / 1e6:.2f} M trained' if trained != count else ''}; "
+        f"{len(data.train):,} training and {len(data.val):,} validation pictures, {config['data']['size']} px; "
+        f"{limits or 'no limit'}, {config['batch_size']} at a time"
+    )
 
 
 def _note(folder: RunFolder, state: str, error: str, trace: str = "") -> None:

@@ -92,6 +92,7 @@ class Memory:
         self.rows: list[tuple[int, dict]] = []
         self.scores = list(scores)
         self.calls = 0
+        self.gray = {"val/score": 2.0}
 
     def log(self, images, values):
         self.rows.append((images, dict(values)))

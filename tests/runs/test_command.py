@@ -156,6 +156,8 @@ def test_a_sweep_goes_on_after_a_failed_cell_and_exits_with_1(overrides, cli, tm
     states = [json.loads(p.read_text())["state"] for p in (tmp_path / "outputs").rglob("status.json")]
     assert sorted(states) == ["failed", "failed", "finished", "finished"]
     assert "2 run(s) failed" in done.stderr
+    assert "cell 1 of 4: seed=0 init_from=null" in done.stderr
+    assert "cell 4 of 4: seed=1 init_from=nowhere" in done.stderr
     assert all(
         (p.parent / "traceback.txt").exists()
         for p in (tmp_path / "outputs").rglob("status.json")
