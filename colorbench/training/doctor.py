@@ -166,6 +166,7 @@ def _fit(folder: Path, device: torch.device, precision: str, steps: int) -> tupl
 
     class Watch:
         best = "val/error"
+        gray: Mapping[str, float] = {}  # nothing is colored
 
         def __call__(self, family: Any, images: int, progress: float) -> Mapping[str, float]:
             batch = _pictures(10**6, device)
