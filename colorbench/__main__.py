@@ -1,18 +1,33 @@
 """``colorbench VERB ...`` or ``python -m colorbench VERB ...``; without a verb it trains: ``colorbench model=unet``."""
 
-import os
 import sys
 from collections.abc import Sequence
 
-from colorbench import __version__
-from colorbench.commands import command, completion
-from colorbench.commands.overview import help_text, open_verb, verbs
-from colorbench.errors import UserError
-from colorbench.registry import suggest
+from colorbench import stopping
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with stopping.raised():  # before anything else is imported: that takes a second
+            from colorbench.commands import command
+
+            command.run("", _carry_out, words)
+    except KeyboardInterrupt as stop:
+        print(f"colorbench: {str(stop) or 'interrupted'}", file=sys.stderr)
+        sys.exit(130)
+
+
+def _carry_out(argv: Sequence[str] | None) -> None:
+    import os
+
+    from colorbench import __version__
+    from colorbench.commands import command, completion
+    from colorbench.commands.overview import help_text, open_verb, verbs
+    from colorbench.errors import UserError
+    from colorbench.registry import suggest
+
+    words = list(argv or ())
     first = words[0] if words else ""
     if first == "--version":
         print(f"colorbench {__version__}")
@@ -26,14 +41,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif first in verbs():
         command.run(first, open_verb(first), words[1:])
     elif first and first[0] not in "-+~" and "=" not in first:
-        command.run("", _stranger, words)
+        raise UserError(f"unknown verb {first!r}{suggest(first, list(verbs()))}; `colorbench --help` explains")
     else:
         command.run("train", open_verb("train"), words)
-
-
-def _stranger(words: Sequence[str] | None) -> int | None:
-    word = (words or [""])[0]
-    raise UserError(f"unknown verb {word!r}{suggest(word, list(verbs()))}; `colorbench --help` explains")
 
 
 if __name__ == "__main__":

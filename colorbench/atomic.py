@@ -13,6 +13,7 @@ import errno
 import fcntl
 import itertools
 import json
+import math
 import os
 import re
 import socket
@@ -62,8 +63,24 @@ def write_text(target: Path, text: str, errors: str = "strict") -> None:
 
 
 def write_json(target: Path, value: Any, *, indent: int | None = 1, sort_keys: bool = False) -> None:
-    """As JSON; what JSON has no word for, as text. Raises OSError."""
-    write_text(target, json.dumps(value, indent=indent, sort_keys=sort_keys, default=str) + "\n")
+    """As :func:`json_text`. Raises OSError."""
+    write_text(target, json_text(value, indent=indent, sort_keys=sort_keys) + "\n")
+
+
+def json_text(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
+    """JSON that every reader knows; what JSON has no word for is text: a path, "nan", "inf"."""
+    try:
+        return json.dumps(value, indent=indent, sort_keys=sort_keys, default=str, allow_nan=False)
+    except ValueError:
+        return json.dumps(_worded(value), indent=indent, sort_keys=sort_keys, default=str, allow_nan=False)
+
+
+def _worded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _worded(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_worded(inner) for inner in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_tensors(target: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str] | None = None) -> None:
@@ -159,11 +176,13 @@ def owning(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def clear(folder: Path) -> None:
-    """Remove what killed processes of this machine left half-written."""
-    for part in folder.glob(_PART.format(host=_HOST, process="*", number="*")):
+def clear(folder: Path, *, owned: bool = False) -> None:
+    """Remove what killed processes of this machine left half-written; where the folder is ``owned`` (no other process
+    writes there), of any machine."""
+    host = "*" if owned else _HOST
+    for part in folder.glob(_PART.format(host=host, process="*", number="*")):
         process = part.name.split("-")[2]
-        if not os.path.exists(f"/proc/{process}"):
+        if owned or not os.path.exists(f"/proc/{process}"):
             part.unlink(missing_ok=True)
 
 

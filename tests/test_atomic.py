@@ -1,6 +1,7 @@
 """Files are the old ones or the new ones, whatever refuses while they are written."""
 
 import errno
+import json
 import os
 import resource
 from contextlib import contextmanager
@@ -108,3 +109,15 @@ def test_what_a_disk_says_is_one_line_and_other_errors_pass(number, words):
         raise OSError(number, os.strerror(number))
     with pytest.raises(ConnectionError), atomic.told("here", "go on"):
         raise ConnectionResetError(errno.ECONNRESET, "reset")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), [{"a": (1.5, float("nan"))}], 3])
+def test_json_is_json_for_every_reader(value, tmp_path):
+    atomic.write_json(tmp_path / "file.json", {"value": value, "path": tmp_path})
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    read = json.loads((tmp_path / "file.json").read_text(), parse_constant=refuse)
+    assert read["path"] == str(tmp_path)
+    assert read["value"] == (str(value) if isinstance(value, float) else [{"a": [1.5, "nan"]}] if value != 3 else 3)

@@ -2,7 +2,8 @@
 
     0      done; or the number that its main returns
     2      a mistake that the user can mend, or a disk that refuses: one line on standard error
-    130    Ctrl-C: one line too; a command that can go on says so in the KeyboardInterrupt that it raises
+    130    Ctrl-C, or another signal that asks to end (``stopping``): one line too; a command that can go on says so in
+           the KeyboardInterrupt that it raises
 
 A verb is a module of this package with ``main(argv) -> int | None``, which raises UserError; ``colorbench VERB`` gives
 it to :func:`run`. The first line of its docstring is ``What it does: ``colorbench VERB ...```` (``colorbench --help``).
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from colorbench import atomic
+from colorbench import atomic, stopping
 from colorbench.errors import UserError
 
 Main = Callable[[Sequence[str] | None], int | None]
@@ -62,7 +63,7 @@ class _Import(argparse.Action):
 def run(name: str, main: Main, argv: Sequence[str] | None = None) -> NoReturn:
     """Carry out ``main`` and end the process as above. A defect of ours keeps its traceback."""
     try:
-        with atomic.told("the disk", "run it again"):
+        with stopping.raised(), atomic.told("the disk", "run it again"):
             code = main(argv)
     except UserError as error:
         _say(name, str(error))

@@ -11,13 +11,13 @@ import math
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colorbench import atomic
 from colorbench.errors import UserError
-from colorbench.runs.config import chosen, compose, conf_dir, normalize, resolve
+from colorbench.runs.config import chosen, compose, conf_dir, learn_words, normalize, resolve
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     import hydra
     from hydra._internal.utils import get_args_parser
 
+    learn_words()
     argv = normalize(sys.argv[1:] if argv is None else argv)
     arguments = get_args_parser().parse_args(argv)
     output = None
@@ -42,13 +43,24 @@ def main(argv: Sequence[str] | None = None) -> None:
             _exit(error)
     sys.argv[1:] = argv
     task = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_task)
-    if output is None or not arguments.multirun:
+    try:
+        _start(task, output if arguments.multirun else None, arguments.overrides)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"{str(stop) or 'interrupted'}; the same command goes on") from stop
+
+
+def _start(task: Callable[[], Any], sweeping: Path | None, words: Sequence[str]) -> None:
+    """sweeping: the output folder of a multirun, whose failures are told at its end. words: its overrides."""
+    if sweeping is None:
         task()
         return
     # on the disk that the runs are on: a launcher's jobs may be on other machines
-    mine = f"{socket.gethostname()}-{os.getpid()}"
-    failures, done = (output / ".multirun" / f"{what}-{mine}" for what in ("failures", "done"))
-    os.environ |= {_FAILURES: str(failures), _DONE: str(done), _AXES: json.dumps(_axes(arguments.overrides))}
+    folder, host = sweeping / ".multirun", socket.gethostname()
+    failures, done = (folder / f"{what}-{host}-{os.getpid()}" for what in ("failures", "done"))
+    for left in folder.glob(f"*-{host}-*"):  # by killed sweeps
+        if not Path("/proc", left.name.rpartition("-")[2]).exists():
+            left.unlink(missing_ok=True)
+    os.environ |= {_FAILURES: str(failures), _DONE: str(done), _AXES: json.dumps(_axes(words))}
     try:
         task()
         failed = failures.read_text().splitlines() if failures.exists() else []

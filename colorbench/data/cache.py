@@ -40,6 +40,7 @@ from colorbench.data.ahead import ahead
 from colorbench.data.source import SPLITS, Dropped, Item, Rendered, Source, Split, hashed_split
 from colorbench.errors import UserError
 from colorbench.noise import stable_id
+from colorbench.spreadsheet import guarded, plain
 
 VERSION = 1
 """Raise it when the pixels or the verdicts of an unchanged source would change."""
@@ -119,7 +120,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
 def manifest(folder: Path) -> Iterator[dict[str, str]]:
     """The rows of manifest.csv; names come back byte for byte."""
     with open(folder / "manifest.csv", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        yield from csv.DictReader(file)
+        yield from ({key: plain(cell) for key, cell in row.items()} for row in csv.DictReader(file))
 
 
 def _listing(source: Source) -> list[Item]:
@@ -391,7 +392,8 @@ class _Files:
 
     def row(self, *values: object) -> None:
         line = io.StringIO(newline="")
-        csv.writer(line, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerow(values)
+        cells = [guarded(value) if isinstance(value, str) else value for value in values]
+        csv.writer(line, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerow(cells)
         self.rows.write(line.getvalue().encode("utf-8", "surrogateescape"))
 
     def picture(self, split: str, picture: Rendered) -> None:

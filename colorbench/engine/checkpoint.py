@@ -111,14 +111,23 @@ class Checkpoints:
         """Optimizers, scaler, clock and best; tensors and plain numbers only."""
         return torch.load(path / "state.pt", map_location="cpu", weights_only=True)
 
+    def tidy(self) -> None:
+        """Delete what a killed process left half-written; for the run's owner, before it saves."""
+        atomic.clear(self.folder, owned=True)
+        for path in self.folder.glob(".*"):
+            if path.is_symlink():  # .last.PROCESS, of older versions
+                path.unlink()
+            elif path.is_dir() and not path.name.startswith(_ASIDE):
+                shutil.rmtree(path, ignore_errors=True)
+
     def _sweep(self) -> None:
         """Delete what no link points at, what is not to be kept, and what a killed process left half-written."""
+        self.tidy()
         linked = {p.resolve().name for p in self.folder.iterdir() if p.is_symlink()}
         for path in self.folder.iterdir():
             stale = path.name.startswith(".") or (path.name not in linked and not (path / "keep").exists())
             if path.is_dir() and not path.is_symlink() and stale:
                 shutil.rmtree(path, ignore_errors=True)
-        atomic.clear(self.folder)
 
 
 def _complete(path: Path) -> bool:

@@ -13,18 +13,16 @@ that is killed anywhere and resumed ends with the same weights, bit for bit.
 """
 
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from colorbench import stopping
 from colorbench.batch import Batch
 from colorbench.engine.budget import Budget, Clock, Interval, Point
 from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
@@ -67,7 +65,7 @@ class Record(Protocol):
 
 
 class Interrupted(Exception):
-    """SIGTERM or SIGINT: the state is saved; the same command goes on."""
+    """A signal asked to stop: the state is saved; the same command goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +168,7 @@ class Engine:
             self._save(("last", "best"))
             return Outcome(self.clock, "nothing to train", None, 0.0)
         reason = "early stopping" if self._out_of_patience() else "budget"
-        with _signals() as stopped:
+        with stopping.noted() as stopped:
             saved = time.monotonic()
             stream = self.batches(self.clock.images)
             sums = Sums()
@@ -374,26 +372,3 @@ def to_channels_last(module: nn.Module) -> None:
     for p in module.parameters():
         if p.dim() == 4:
             p.data = p.data.contiguous(memory_format=torch.channels_last)
-
-
-@contextmanager
-def _signals() -> Iterator[list[str]]:
-    """SIGTERM and SIGINT become a name in a list, looked at between two steps."""
-    received: list[str] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        if received:  # the second time at once
-            raise KeyboardInterrupt
-        received.append(signal.Signals(number).name)
-
-    previous = {}
-    try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            previous[number] = signal.signal(number, note)
-    except ValueError:  # not the main thread (a joblib worker, a notebook): the caller's handlers stay
-        pass
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -19,6 +19,7 @@ from colorbench import atomic
 from colorbench.errors import UserError
 from colorbench.evaluation.protocol import Protocol
 from colorbench.evaluation.rows import Evaluation
+from colorbench.spreadsheet import guarded, plain
 
 SUFFIX = ".rows.csv.gz"
 _PARTS = ("protocol", "record", "sets")
@@ -30,12 +31,12 @@ def write_archive(evaluation: Evaluation, folder: Path) -> Path:
     name = re.sub(r"[^\w.=-]+", "_", str(record.get("run") or record.get("group") or record["name"]))
     text = io.StringIO()
     for part, value in zip(_PARTS, (evaluation.protocol.lossless, record, evaluation.sets), strict=True):
-        text.write(f"# {part} {json.dumps(value, sort_keys=True, default=str)}\n")
+        text.write(f"# {part} {atomic.json_text(value, sort_keys=True)}\n")
     writer = csv.writer(text, lineterminator="\n")
     columns = evaluation.per_image
     writer.writerow(["image", *columns])
     for i, image in enumerate(evaluation.names):
-        writer.writerow([image, *(f"{values[i]:.6g}" for values in columns.values())])
+        writer.writerow([guarded(image), *(f"{values[i]:.6g}" for values in columns.values())])
     file = folder / f"{name}-{evaluation.protocol.id}{SUFFIX}"
     folder.mkdir(parents=True, exist_ok=True)
     packed = gzip.compress(text.getvalue().encode("utf-8", "surrogateescape"), mtime=0)
@@ -55,7 +56,7 @@ def read_archive(file: Path) -> Evaluation:
         columns = {name: table[:, i] for i, name in enumerate(header[1:])}
     except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
         raise UserError(f"{file}: damaged rows ({error}); fetch or make them again") from error
-    return Evaluation(protocol, facts[1], [row[0] for row in rows], {}, columns, facts[2])
+    return Evaluation(protocol, facts[1], [plain(row[0]) for row in rows], {}, columns, facts[2])
 
 
 def find_archives(roots: Sequence[Path]) -> list[Path]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from colorbench import atomic
 from colorbench.errors import UserError
 from colorbench.evaluation.protocol import Protocol
+from colorbench.spreadsheet import guarded, plain
 
 Columns = dict[str, NDArray[np.float64]]
 
@@ -49,24 +50,24 @@ class Evaluation:
         return {name: values.mean(1) for name, values in self.scores.items()} | dict(self.draws)
 
     def write(self, folder: Path) -> "Evaluation":
-        """Write everything but the gallery; record.json last."""
+        """Write everything but the gallery, record.json last. Returns what was written, as it will be read."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "record.json").unlink(missing_ok=True)  # of an older evaluation: unfinished until the end
         atomic.write_json(folder / "protocol.json", self.protocol.lossless)
         samples = next(iter(self.scores.values())).shape[1]
         header = ["image", "sample", *self.scores]
         rows = (
-            [name, k, *(f"{values[i, k]:.7g}" for values in self.scores.values())]
+            [guarded(name), k, *(f"{values[i, k]:.7g}" for values in self.scores.values())]
             for i, name in enumerate(self.names)
             for k in range(samples)
         )
         _write_csv(folder / "rows.csv", header, rows)
         columns = list(self.draws.values())
-        by_image = ([name, *(f"{values[i]:.7g}" for values in columns)] for i, name in enumerate(self.names))
+        by_image = ([guarded(name), *(f"{values[i]:.7g}" for values in columns)] for i, name in enumerate(self.names))
         _write_csv(folder / "draws.csv", ["image", *self.draws], by_image)
         atomic.write_json(folder / "set.json", self.sets)
         atomic.write_json(folder / "record.json", self.record)
-        return type(self)(self.protocol, self.record, self.names, self.scores, self.draws, self.sets, folder)
+        return type(self).read(folder)
 
     @classmethod
     def read(cls, folder: Path) -> "Evaluation":
@@ -119,4 +120,4 @@ def _read_csv(path: Path) -> tuple[list[str], list[str], NDArray[np.float64]]:
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         header, *lines = list(csv.reader(file))
     numbers = np.array([line[1:] for line in lines], dtype=np.float64).reshape(len(lines), len(header) - 1)
-    return header[1:], [line[0] for line in lines], numbers
+    return header[1:], [plain(line[0]) for line in lines], numbers

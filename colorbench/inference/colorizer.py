@@ -82,7 +82,9 @@ class Colorizer:
             raise UserError(_inside(path))
         family, model = portable.load(path)
         weights = path / portable.WEIGHTS if path.is_dir() else path
-        return cls(family.to(where), size or model.size, model.name, where, weights, average or model.average)
+        return cls(
+            family.to(where), size or _asked(model.size, path), model.name, where, weights, average or model.average
+        )
 
     def __repr__(self) -> str:
         size = sum(p.numel() for p in self.family.parameters())
@@ -218,6 +220,15 @@ def _picture(pixels: NDArray[Any]) -> Image.Image:
     elif pixels.dtype != np.uint8 and (pixels.min() < 0 or pixels.max() > 255):
         raise UserError(f"a picture of integers lies in 0 to 255; this reaches {pixels.max()}: give a file of 16 bits")
     return Image.fromarray(np.ascontiguousarray(pixels.astype(np.uint8)))
+
+
+def _asked(size: int, source: Path) -> int:
+    """What a model's file says that it wants to see; more than usual only by the user's own word."""
+    if not 1 <= size <= portable.LARGEST:
+        raise UserError(
+            f"{source}: wants pictures of {size} px, which takes gigabytes; where that is meant: colorize --size {size}"
+        )
+    return size
 
 
 def _demand_color(L: Luma, ab: Chroma) -> None:

@@ -19,7 +19,6 @@ how much processor time one picture takes and how large it is.
 """
 
 import copy
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -140,7 +139,7 @@ def ship_loop(loop: Loop, subject: Subject, file: Path) -> list[Path]:
     write(Subject(Finish(loop.mean, loop.std, loop.scale), (x, L), ("x", "L"), subject.stride), finish)
     plan, program = file.with_name(f"{stem}.loop.json"), file.with_name(f"{stem}.sample.py")
     facts = {"denoiser": file.name, "finish": finish.name, "stride": subject.stride, **numbers(loop)}
-    plan.write_text(json.dumps(facts) + "\n")
+    atomic.write_json(plan, facts, indent=None)
     shutil.copyfile(Path(standalone.__file__), program)
     return [finish, plan, program]
 

@@ -43,7 +43,9 @@ FORMAT = "colorbench model 1"
 TrunkIs = Literal["held", "named"]
 MOST_DRAWS = 64
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-_MAX_HEADER, _MAX_INTEGER, _MAX_MODULES, _MAX_DEPTH = 2**25, 10**6, 10_000, 16
+_MAX_HEADER, _MAX_ENTRIES, _MAX_INTEGER, _MAX_MODULES, _MAX_DEPTH = 2**23, 20_000, 10**6, 10_000, 16
+LARGEST = 1024
+"""px of the size that a stranger's model may ask for by itself: memory and time grow with its square."""
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -98,7 +100,7 @@ class Portable:
 
 def save(family: Family, portable: Portable, folder: Path, card: str, bits: Bits = 32) -> Path:
     """Write the three files; the weights last, so that a folder that has them is complete."""
-    config = json.dumps(portable.config, indent=1, sort_keys=True)
+    config = atomic.json_text(portable.config, indent=1, sort_keys=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         atomic.write_text(folder / CONFIG, config + "\n")
@@ -132,6 +134,9 @@ def load(path: Path) -> tuple[Family, Portable]:
         for module in outline.modules():
             if isinstance(module, Trunk):
                 module.name_numbers()
+    stranger = next(iter(shapes.keys() - outline.state_dict().keys()), None)
+    if stranger is not None:  # torch looks at every name once for each layer
+        raise UserError(f"{weights}: a checkpoint of another model (it has no {stranger[:80]!r})")
     load_into(outline, shapes, str(weights))
     with checkpoint_follows() if portable.named_trunk else everything_follows():
         family = _build(portable, weights)
@@ -183,6 +188,8 @@ def read_header(file: Path) -> dict[str, Any]:
         raise UserError(f"{file}: damaged safetensors header ({type(error).__name__})") from error
     if not isinstance(header, dict):
         raise UserError(f"{file}: damaged safetensors header")
+    if len(header) > _MAX_ENTRIES:
+        raise UserError(f"{file}: a header of {len(header):,} entries; models have at most {_MAX_ENTRIES:,}")
     return header
 
 

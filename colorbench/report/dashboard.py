@@ -12,6 +12,7 @@ from typing import Any, Literal
 from colorbench.errors import UserError
 from colorbench.report.sheet import Sheet
 from colorbench.report.table import csv_text, markdown
+from colorbench.spreadsheet import plain
 
 CURVES = (
     "val/energy",
@@ -125,7 +126,7 @@ def log_table(
 def _value(cell: str, word: bool) -> str | float | None:
     """A word, a number, or None where there is no number."""
     if word:
-        return cell
+        return plain(cell)
     try:
         return float(cell)
     except ValueError:

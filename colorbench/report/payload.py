@@ -1,6 +1,5 @@
 """The payload of the page and of the figures: everything that a sheet says, as JSON-able values."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from colorbench.metrics.hue import BINS
 from colorbench.report.sheet import HEADLINE, Line, Sheet, word
 from colorbench.report.table import COSTS, costs_of
 from colorbench.runs.config import flatten
+from colorbench.runs.record import read_jsonl
 
 _MOST_VALUES, _MOST_POINTS = 1500, 300
 
@@ -100,17 +100,11 @@ def _run(line: Line) -> Path | None:
 def _curves(line: Line) -> dict[str, list[list[float]]]:
     """{key: [[images seen, value], ...]} of the first seed, thinned."""
     run = _run(line)
-    if run is None or not (run / "metrics.jsonl").is_file():
-        return {}
     curves: dict[str, list[list[float]]] = {}
-    for text in (run / "metrics.jsonl").read_text().splitlines():
-        try:
-            row = json.loads(text)
-        except ValueError:
-            continue  # the last line of a run that was cut
+    for row in read_jsonl(run / "metrics.jsonl") if run is not None else ():
         for key, value in row.items():
-            if key != "images_seen" and isinstance(value, int | float) and math.isfinite(value):
-                curves.setdefault(key, []).append([row.get("images_seen", 0), float(f"{value:.5g}")])
+            if key != "images_seen" and math.isfinite(value):
+                curves.setdefault(key, []).append([row["images_seen"], float(f"{value:.5g}")])
     kept = {key: points for key, points in curves.items() if len(points) > 1}
     return {key: points[:: max(1, -(-len(points) // _MOST_POINTS))] for key, points in kept.items()}
 

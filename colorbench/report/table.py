@@ -15,6 +15,7 @@ from colorbench.errors import UserError
 from colorbench.registry import suggest
 from colorbench.report.sheet import Cell, Line, Sheet
 from colorbench.report.verdicts import BETTER, WORSE, claim, holm
+from colorbench.spreadsheet import guarded
 
 COSTS = {
     "parameters": "parameters",
@@ -137,6 +138,7 @@ def csv_text(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str
                 row += [cell.plain[0], *[""] * 5]
             else:
                 row += [f"n/a ({cell.reason})" if cell.reason else "", *[""] * 5]
+        row = [guarded(cell) if isinstance(cell, str) else cell for cell in row]
         writer.writerow([*row, *("" if (v := line.cost(key)) is None else v for key in spent)])
     return out.getvalue()
 

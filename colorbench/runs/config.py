@@ -8,12 +8,14 @@ hash names the run's folder, so that the same command resumes or skips instead o
 import difflib
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import yaml
 
 from colorbench.errors import UserError
@@ -61,6 +63,23 @@ def conf_dir() -> Path:
 def options(group: str) -> list[str]:
     """The choices of a config group."""
     return sorted(p.stem for p in (conf_dir() / group).glob("*.yaml"))
+
+
+def cache_folder() -> str:
+    """Where prepared data goes unless ``data.cache`` says otherwise: COLORBENCH_CACHE, or the system's folder of caches
+    (``~/.cache/colorbench`` on Linux, below XDG_CACHE_HOME where it is set)."""
+    named = os.environ.get("COLORBENCH_CACHE")
+    if named:
+        return named
+    folder, home = Path(platformdirs.user_cache_dir("colorbench", appauthor=False)), Path("~").expanduser()
+    return f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
+
+
+def learn_words() -> None:
+    """Teach OmegaConf what the yaml files say: ``${colorbench.cache:}``."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("colorbench.cache", cache_folder, replace=True)
 
 
 def normalize(argv: Sequence[str]) -> list[str]:
@@ -120,6 +139,7 @@ def resolve(tree: Any, overrides: Sequence[str]) -> dict[str, Any]:
     """What Hydra composed, as a plain dictionary; UserError for a value left out or a component that nobody uses."""
     from omegaconf import OmegaConf
 
+    learn_words()  # also in a launcher's process
     missing = sorted(OmegaConf.missing_keys(tree))
     if missing:
         raise UserError(f"{missing[0]}: a value is needed; add {missing[0]}=... to the command")

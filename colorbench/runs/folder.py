@@ -52,6 +52,7 @@ class RunFolder:
         self._lock.truncate(0)
         with contextlib.suppress(OSError):  # a name for whoever waits; a full disk has no room for it
             os.write(self._lock.fileno(), f"process {os.getpid()} on {socket.gethostname()}".encode())
+        self._tidy()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,6 +60,17 @@ class RunFolder:
             self._lock.truncate(0)
             self._lock.close()
             self._lock = None
+
+    def _tidy(self) -> None:
+        """Remove what killed processes left half-written: ours, and of older versions ``.NAME.PROCESS``. An evaluation
+        may go on in eval/, beside us; a folder of ``checkpoints`` keeps itself."""
+        with contextlib.suppress(OSError):
+            atomic.clear(self.path, owned=True)
+            for file in self.path.glob(".*.*"):
+                if file.suffix[1:].isdigit() and (file.is_symlink() or file.is_file()):
+                    file.unlink(missing_ok=True)
+            for folder in self.path.rglob("*/"):
+                atomic.clear(folder)
 
     @property
     def status(self) -> dict[str, Any]:
@@ -77,7 +89,7 @@ class RunFolder:
         )
 
     def write_json(self, name: str, value: Any) -> None:
-        self.write_text(name, json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
+        self.write_text(name, atomic.json_text(value, indent=1, sort_keys=True) + "\n")
 
     def write_yaml(self, name: str, value: Mapping[str, Any]) -> None:
         self.write_text(name, yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True))

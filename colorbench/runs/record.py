@@ -1,7 +1,7 @@
 """The run's own record: every number in metrics.jsonl and metrics.csv, whatever else logs. Needs no account.
 
-A resumed run first forgets the lines that lie beyond its checkpoint, so that the record of a killed run reads like the
-record of one that was never killed.
+A resumed run first forgets the lines that lie beyond its checkpoint, and those of its evaluation, so that the record of
+a killed run reads like the record of one that was never killed.
 """
 
 import csv
@@ -37,7 +37,8 @@ class Journal:
     def __init__(self, folder: Path, loggers: Sequence[Logger] = (), images: int = 0):
         """images: where the run stands; later lines are forgotten."""
         self.jsonl, self.csv, self.loggers = folder / "metrics.jsonl", folder / "metrics.csv", loggers
-        rows = [r for r in read_jsonl(self.jsonl) if r["images_seen"] <= images] if images else []
+        before = (r for r in read_jsonl(self.jsonl) if r["images_seen"] <= images and not _judged(r)) if images else ()
+        rows = list(before)
         atomic.write_text(self.jsonl, "".join(map(_json, rows)))
         atomic.write_text(self.csv, _lines([["images_seen", "key", "value"]]) + "".join(map(_csv, rows)))
 
@@ -57,19 +58,24 @@ class Journal:
 def read_jsonl(file: Path) -> list[dict[str, Any]]:
     """The rows of metrics.jsonl up to the first damaged one; a last line may be cut by a kill."""
     rows: list[dict[str, Any]] = []
-    for line in file.read_text(errors="replace").splitlines() if file.exists() else []:
+    for line in file.read_text(errors="replace").splitlines() if file.is_file() else []:
         try:
-            row = json.loads(line)
-        except ValueError:
+            row = {key: float(value) if isinstance(value, str) else value for key, value in json.loads(line).items()}
+            if not all(isinstance(value, int | float) for value in (row["images_seen"], *row.values())):
+                break
+            rows.append(row)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             break
-        if not (isinstance(row, dict) and isinstance(row.get("images_seen"), int)):
-            break
-        rows.append(row)
     return rows
 
 
+def _judged(row: Mapping[str, Any]) -> bool:
+    """Of the evaluation at the end, which a run that was cut after it makes again."""
+    return any(key.startswith("test/") for key in row)
+
+
 def _json(row: Mapping[str, Any]) -> str:
-    return json.dumps(row) + "\n"
+    return atomic.json_text(row) + "\n"
 
 
 def _csv(row: Mapping[str, Any]) -> str:

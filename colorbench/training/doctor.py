@@ -28,7 +28,7 @@ from colorbench.engine.progress import Progress
 from colorbench.errors import UserError
 from colorbench.family import Family, Objective
 from colorbench.noise import Noise
-from colorbench.runs.config import options
+from colorbench.runs.config import cache_folder, options
 from colorbench.runs.curves import draw_curves
 from colorbench.runs.record import Journal, read_jsonl
 from colorbench.trunks.classifiers import Name, cached
@@ -107,7 +107,7 @@ def check_weights() -> str:
 
 def check_cache() -> str:
     """The folder of prepared data can be written."""
-    folder = Path(os.environ.get("COLORBENCH_CACHE", "~/.cache/colorbench")).expanduser()
+    folder = Path(cache_folder()).expanduser()
     return f"{folder} is writable, {_writable(folder) / 2**30:.1f} GiB free"
 
 

@@ -126,8 +126,8 @@ def _train(
         try:
             with atomic.told(folder.path, _AGAIN):
                 return _fit(config, model, folder, data, ranks, device, precision)
-        except Interrupted as stop:
-            _note(folder, "interrupted", str(stop))
+        except (Interrupted, KeyboardInterrupt) as stop:
+            _note(folder, "interrupted", str(stop) or "interrupted")
             raise
         except Exception as error:
             _note(folder, "failed", f"{type(error).__name__}: {error}", traceback.format_exc())
@@ -149,6 +149,8 @@ def _fit(
         if data.returns:
             keep(family, data.folder.parent)
         checkpoints = Checkpoints(folder.path / "checkpoints")
+        if ranks.first:
+            checkpoints.tidy()
         start = checkpoints.resumable(lambda _: None)  # the engine tells
         if start is None:
             if config["init_from"]:
@@ -251,7 +253,7 @@ def _same_run(folder: RunFolder, identity: Mapping[str, Any]) -> None:
         before = dict(configuration.flatten(json.loads(file.read_text())))
     except (ValueError, AttributeError):  # damaged: it is written anew; the folder's name holds its hash
         return
-    now = dict(configuration.flatten(json.loads(json.dumps(identity))))
+    now = dict(configuration.flatten(json.loads(atomic.json_text(identity))))
     for key in sorted({*before, *now}):
         if before.get(key) != now.get(key):
             raise UserError(

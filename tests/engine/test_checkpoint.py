@@ -219,3 +219,15 @@ def test_lost_links_lose_no_checkpoint(tmp_path):
     (tmp_path / "last").symlink_to("images-000000099")
     assert resumed_at(tmp_path, []) == 20
     assert resumed_at(tmp_path / "nothing", []) is None
+
+
+def test_what_killed_processes_left_is_gone_at_the_next_start_and_the_checkpoint_aside_is_not(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(8, {}, {}, {"images": 8})
+    (tmp_path / ".last.4242").symlink_to("images-000000004")
+    (tmp_path / ".images-000000012.4242").mkdir()
+    (tmp_path / ".colorbench-00000000-1-0.part").touch()  # of another machine
+    (tmp_path / ".old-images-000000012.4242").mkdir()
+    Checkpoints(tmp_path).tidy()
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [".old-images-000000012.4242", "images-000000008", "last"]

@@ -32,10 +32,8 @@ def test_rows_hold_one_line_for_each_image_and_sample_and_read_back_as_written(j
     again = Evaluation.read(done.folder)
     assert again.names == done.names
     assert again.protocol.id == done.protocol.id
-    for name, values in done.scores.items():
-        np.testing.assert_allclose(again.scores[name], values, rtol=1e-6, atol=1e-9)
-    for name, values in done.draws.items():
-        np.testing.assert_allclose(again.draws[name], values, rtol=1e-6, atol=1e-9)
+    for name, values in done.per_image.items():
+        np.testing.assert_array_equal(again.per_image[name], values)  # a run cut after it says the same digits
 
 
 def test_scores_do_not_depend_on_the_batch_size(make_plan, cpu, tmp_path: Path) -> None:

@@ -106,6 +106,23 @@ def test_a_configuration_can_choose_among_registered_components_and_nothing_else
     _refused(_changed(models, tmp_path, model=model), ".")
 
 
+def test_names_are_counted_and_compared_before_torch_looks_at_them(models, tmp_path, monkeypatch):
+    monkeypatch.setattr(portable, "load_into", None)
+    for many, words in ((100_000, "a header of 100,001 entries"), (10_000, "another model")):
+        folder = _changed(models, tmp_path)
+        entry = {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}
+        header = json.dumps({"__metadata__": {}} | {f"n{i}": entry for i in range(many)}).encode()
+        (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+        _refused(folder, words)
+
+
+def test_a_size_that_takes_gigabytes_is_the_users_word_and_never_the_files(models, tmp_path):
+    folder = _changed(models, tmp_path, size=8192)
+    with pytest.raises(UserError, match=r"8192 px, which takes gigabytes; .* --size 8192"):
+        Colorizer.from_pretrained(folder, device="cpu")
+    assert Colorizer.from_pretrained(folder, device="cpu", size=2048).size == 2048
+
+
 def test_files_of_other_kinds_are_refused_in_one_line(models, tmp_path):
     for text in ("", "[]", "{", "null", '{"format": 1}', "[" * 100_000):
         folder = _changed(models, tmp_path)

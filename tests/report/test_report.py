@@ -148,6 +148,14 @@ def test_the_page_is_one_file_that_asks_nothing_of_a_network(page: Path) -> None
     assert "A &lt;test&gt; &amp; report" in text
 
 
+@pytest.mark.parametrize("title", ["{{data}}", "{{css}} {{js}}", "</title><script>alert(1)</script>", r"\1 \g<0>"])
+def test_a_title_is_words_whatever_it_holds(title: str, outputs: Path, tmp_path: Path) -> None:
+    (sheet,) = sheets([outputs], metrics=["psnr"])
+    page = write_report(sheet, tmp_path / "report.html", title=title)
+    assert page.read_text().count(html.escape(title)) == 2
+    assert payload(page)["lines"]
+
+
 def test_the_page_holds_every_number_of_the_table(page: Path, outputs: Path) -> None:
     (sheet,) = sheets([outputs], metrics=["all"])
     data = payload(page)

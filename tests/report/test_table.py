@@ -1,4 +1,5 @@
 import csv
+import gzip
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,11 @@ from rich.console import Console
 
 from colorbench.commands.table import main
 from colorbench.errors import UserError
+from colorbench.evaluation.archive import read_archive, write_archive
 from colorbench.evaluation.baselines import ONCE, TRIVIAL, evaluate_baselines
 from colorbench.evaluation.rows import Evaluation, find
 from colorbench.report.columns import column
-from colorbench.report.sheet import LEGEND, Line, compared, sheets
+from colorbench.report.sheet import LEGEND, Line, compared, sheet, sheets
 from colorbench.report.table import FORMATS, difference, markdown
 from colorbench.report.terminal import tables
 
@@ -102,6 +104,29 @@ def test_csv_is_numbers_in_full(outputs: Path) -> None:
     assert float(rows["good"]["psnr"]) == cell.interval.mean
     assert float(rows["good"]["psnr low"]) == cell.interval.low
     assert rows["good"]["seeds"] == "2"
+
+
+@pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "-2+3", "+1", "'=1", "\t=1"])
+def test_no_cell_of_a_csv_is_a_live_formula_and_names_come_back(name: str, outputs: Path, tmp_path: Path) -> None:
+    folder = next(path for path in find([outputs]) if "good" in str(path))
+    mine = Evaluation.read(folder)
+    renamed = replace(mine, names=[name, *mine.names[1:]], record={**mine.record, "name": name, "group": name})
+    written = renamed.write(tmp_path / "run" / "eval" / mine.protocol.id)
+    texts = [(written.folder / file).read_text() for file in ("rows.csv", "draws.csv")]
+    archive = write_archive(written, tmp_path / "rows")
+    texts += [gzip.decompress(archive.read_bytes()).decode(), FORMATS["csv"](sheet([written]))]
+    for text in texts:
+        cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row if not cell.startswith("# ")]
+        assert name in {cell.removeprefix("'") for cell in cells}
+        assert not [cell for cell in cells if cell[:1] in "=+-@\t\r" and cell and not _number(cell)]
+    assert Evaluation.read(written.folder).names == read_archive(archive).names == renamed.names
+
+
+def _number(cell: str) -> bool:
+    try:
+        return bool(float(cell)) or True
+    except ValueError:
+        return False
 
 
 def test_latex_is_a_booktabs_table_with_balanced_braces(outputs: Path) -> None:

@@ -73,3 +73,39 @@ def several(runs: list[list[str]]) -> None:
     """Train several runs in one process."""
     for overrides in runs:
         run(overrides)
+
+
+def stopped(words: list[str], log: str, where: str, signal: int) -> None:
+    """The program on one thread, as typed, which gets a signal each time that it calls ``module:Class.function``."""
+    import sys
+    from functools import reduce
+    from importlib import import_module
+
+    import torch
+
+    from colorbench.__main__ import main
+
+    torch.set_num_threads(1)
+    module, _, name = where.partition(":")
+    *owners, function = name.split(".")
+    owner = reduce(getattr, owners, import_module(module))
+    original = getattr(owner, function)
+
+    def ringing(*args, **options):
+        os.kill(os.getpid(), signal)
+        return original(*args, **options)
+
+    setattr(owner, function, ringing)
+    file = open(log, "w", buffering=1)  # noqa: SIM115 (until the process ends)
+    os.dup2(file.fileno(), 1)
+    os.dup2(file.fileno(), 2)
+    sys.stdout = sys.stderr = file
+    main(words)
+
+
+def ignoring(words: list[str], log: str, where: str, number: int) -> None:
+    """As by nohup."""
+    import signal
+
+    signal.signal(number, signal.SIG_IGN)
+    stopped(words, log, where, number)

@@ -104,3 +104,13 @@ def test_an_epoch_is_part_of_a_runs_name_and_none_is_not():
     tree = config.compose([])
     del tree["budget"]["epochs"]
     assert config.digest(config.identity(tree, "pictures")) == identity()
+
+
+def test_the_cache_is_where_the_system_keeps_caches(monkeypatch, tmp_path):
+    for name in ("COLORBENCH_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert config.compose(["data=scenes"])["data"]["cache"] == "~/.cache/colorbench"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert config.compose(["data=cifar10"])["data"]["root"] == f"{tmp_path}/colorbench/downloads"
+    monkeypatch.setenv("COLORBENCH_CACHE", "/elsewhere")
+    assert config.compose(["data=scenes"])["data"]["cache"] == "/elsewhere"

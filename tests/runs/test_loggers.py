@@ -87,6 +87,17 @@ def history(records) -> list[dict]:
     return rows
 
 
+def test_a_run_cut_after_its_evaluation_says_its_numbers_once(tmp_path):
+    first = Journal(tmp_path)
+    first.log(20, {"val/psnr": float("inf"), "train/loss": float("nan")})
+    before = (tmp_path / "metrics.csv").read_text(), (tmp_path / "metrics.jsonl").read_text()
+    assert "NaN" not in before[1]
+    assert "Infinity" not in before[1]
+    first.log(20, {"test/psnr": 21.0})
+    Journal(tmp_path, images=20)
+    assert ((tmp_path / "metrics.csv").read_text(), (tmp_path / "metrics.jsonl").read_text()) == before
+
+
 def test_weights_and_biases_is_offline_without_a_key_and_a_resumed_run_goes_on(tmp_path, monkeypatch, picture):
     run = tmp_path / "run"
     run.mkdir()

@@ -144,3 +144,15 @@ def test_an_interrupted_run_says_how_far_it_came_and_rows_stay_short(tmp_path, c
     lines = capsys.readouterr().out.splitlines()
     assert "512" in next(line for line in lines if "interrupted" in line)
     assert max(len(line.partition(str(tmp_path))[0]) for line in lines) <= 120
+
+
+def test_what_killed_processes_left_in_a_run_is_gone_when_it_is_owned_again(tmp_path):
+    from colorbench.runs.folder import RunFolder
+
+    mine = [".status.json.4242", ".last.4242", ".colorbench-00000000-1-0.part"]
+    for name in (*mine, "status.json", ".hidden", "eval/p/.colorbench-00000000-1-0.part"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with RunFolder(tmp_path):
+        left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert left == [".hidden", "eval/p/.colorbench-00000000-1-0.part", "lock", "status.json"]

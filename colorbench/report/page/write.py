@@ -7,6 +7,7 @@ as the size limit asks.
 import base64
 import io
 import json
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,14 @@ _STEPS = ((160, 82), (128, 80), (112, 72), (96, 66), (80, 60), (64, 55))
 def write_report(sheet: Sheet, path: Path, *, title: str = "colorbench report", limit_mb: float = 20.0) -> Path:
     """Write the page of one sheet (made with ``metrics=["all"]``); below ``limit_mb``. Returns ``path``."""
     page = Path(__file__).parent
-    text = (page / "report.html").read_text(encoding="utf-8").replace("{{title}}", escape(title))
+    text = (page / "report.html").read_text(encoding="utf-8")
     inserts = {kind: (page / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")}
+    inserts["title"] = escape(title)
     payload = collect(sheet)
     numbers = sum(map(len, [text, json.dumps(payload), *inserts.values()]))
     payload["gallery"] = embed(sheet, int(limit_mb * 1e6) - numbers - 4096)
     inserts["data"] = json.dumps(payload, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    for key, insert in inserts.items():
-        head, _, tail = text.partition(f"{{{{{key}}}}}")
-        text = head + insert + tail
+    text = re.sub(r"\{\{(\w+)\}\}", lambda place: inserts[place[1]], text)  # once: what was inserted is no template
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_text(path, text)
     return path
