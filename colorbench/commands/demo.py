@@ -5,8 +5,9 @@ slider, and download one at the photograph's own size (16 bits and transparency 
 
 MODEL: the starter that comes with the package, run folders, folders of runs, portable models, or USER/NAME of the
 Hugging Face Hub. The page needs no network: its fonts and scripts are served from here, nothing is measured or sent,
-and only this machine can open it unless --host says otherwise. An upload is bounded in bytes before it is stored and in
-pixels before it is decoded; what was uploaded and made is deleted after an hour, and when the page's program ends.
+and only this machine can open it unless --host says otherwise. An upload is bounded in bytes before it is stored, alone
+and with all others, and in pixels before it is decoded; what was uploaded and made is deleted after an hour, and when
+the page's program ends, by Ctrl-C or by a signal.
 """
 
 import argparse
@@ -22,14 +23,19 @@ from colorbench.runs.starter import STARTER
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line; returns when the page is closed down."""
     options = _parser().parse_args(argv)
-    from colorbench.inference.demo import LOOK, gradio_for, open_models, page
+    from colorbench.inference.demo import KEPT, LOOK, gradio_for, open_models, page
+    from colorbench.inference.room import Door, Room
 
-    if options.max_megabytes < 1 or options.max_megapixels < 1:
-        raise UserError("--max-megabytes and --max-megapixels: expected 1 or more")
+    if min(options.max_megabytes, options.max_total, options.max_megapixels) < 1:
+        raise UserError("--max-megabytes, --max-total and --max-megapixels: expected 1 or more")
     models = open_models(options.model, options.device)
     with tempfile.TemporaryDirectory(prefix="colorbench-demo-") as folder:
         gradio = gradio_for(folder)
-        site = page(models, Path(folder), max_pixels=options.max_megapixels * 10**6)
+        from starlette.formparsers import MultiPartException  # Gradio's
+        from starlette.middleware import Middleware
+
+        room = Room(Path(folder), most=options.max_total * 2**20, kept=KEPT)
+        site = page(models, room, max_pixels=options.max_megapixels * 10**6)
         try:
             site.launch(
                 server_name=options.host,
@@ -45,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 mcp_server=False,
                 enable_monitoring=False,
                 prevent_thread_lock=True,
+                app_kwargs={"middleware": [Middleware(Door, room=room, refusal=MultiPartException)]},
                 css=LOOK,
                 theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
             )
@@ -69,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     command.add_plugins(parser)
-    parser.add_argument("--max-megabytes", type=int, default=100, help="of an uploaded file")
+    parser.add_argument("--max-megabytes", type=int, default=100, help="of an uploaded file (100)")
+    parser.add_argument("--max-total", type=int, default=2000, help="megabytes of all that lies on the disk (2000)")
     parser.add_argument("--max-megapixels", type=int, default=60, help="of a photograph, by its header")
     return parser

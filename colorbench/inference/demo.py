@@ -1,14 +1,12 @@
 """The page of `colorbench demo`: photographs in, colorings by several models beside each other, for one browser.
 
-An upload is bounded in bytes before it is stored and in pixels before it is decoded; what was uploaded and made is
-deleted after an hour, and when the page's program ends.
+An upload is bounded in bytes before it is stored, alone and with all others, and in pixels before it is decoded; what
+was uploaded and made is deleted after an hour, and when the page's program ends.
 """
 
 import os
 import re
-import shutil
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from colorbench.errors import UserError
 from colorbench.inference.colorizer import Colorizer
 from colorbench.inference.paint import paint
 from colorbench.inference.photo import Photo, picture_image, read_photo, write_photo
+from colorbench.inference.room import Room
 from colorbench.runs.run import find_runs
 
 SCREEN = 1200  # px of the longer side of what the page shows
@@ -106,9 +105,6 @@ def full_size(sitting: Sitting, chosen: int, folder: Path, max_pixels: int) -> P
     coloring = sitting.colorings[chosen]
     photo = read_photo(sitting.source, recolor=True, max_pixels=max_pixels)
     words = f"{sitting.source.stem[:60]}-{coloring.label}"
-    for old in folder.glob("full-*"):
-        if time.time() - old.stat().st_mtime > KEPT:
-            shutil.rmtree(old)
     target = (
         Path(tempfile.mkdtemp(prefix="full-", dir=folder)) / f"{re.sub(r'[^A-Za-z0-9_]+', '-', words).strip('-')}.png"
     )
@@ -116,8 +112,9 @@ def full_size(sitting: Sitting, chosen: int, folder: Path, max_pixels: int) -> P
     return target
 
 
-def page(models: Mapping[str, Colorizer], folder: Path, *, max_pixels: int) -> Any:
-    """The Gradio page; ``folder`` takes its results."""
+def page(models: Mapping[str, Colorizer], room: Room, *, max_pixels: int) -> Any:
+    """The Gradio page; ``room`` takes its uploads and results."""
+    folder = room.folder
     gradio = gradio_for(str(folder))
     stochastic = any(model.family.stochastic for model in models.values())
     one_at_a_time = {"concurrency_limit": 1, "concurrency_id": "models", "api_visibility": "private"}
@@ -126,6 +123,7 @@ def page(models: Mapping[str, Colorizer], folder: Path, *, max_pixels: int) -> A
         if not file or not names:
             raise gradio.Error("Drop a photograph and choose a model first.", print_exception=False)
         try:
+            room.demand()
             sitting, failed = colorize(
                 Path(file),
                 {name: models[name] for name in names},
@@ -153,6 +151,7 @@ def page(models: Mapping[str, Colorizer], folder: Path, *, max_pixels: int) -> A
 
     def write(sitting: Sitting, chosen: int) -> Any:
         try:
+            room.demand()
             file = full_size(sitting, chosen, folder, max_pixels)
         except UserError as error:
             raise gradio.Error(str(error), print_exception=False) from error

@@ -1,12 +1,18 @@
 """The page, in a real browser: upload, color, choose, download; and what it refuses."""
 
+import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -19,6 +25,7 @@ from colorbench.errors import UserError
 from colorbench.inference import demo
 from colorbench.inference.colorizer import Colorizer
 from colorbench.inference.demo import colorize, full_size, open_models
+from colorbench.inference.room import Door, Room
 
 from .browser import PROGRAM, Browser
 from .conftest import levels
@@ -73,26 +80,91 @@ def test_models_of_one_name_are_numbered_and_an_empty_folder_is_named(models, tm
         main([str(tmp_path)])
 
 
-@pytest.fixture(scope="module")
-def site(models, tmp_path_factory):
-    """Address of a page that shows two models, and where it keeps its files."""
-    folder = tmp_path_factory.mktemp("site")
+@contextmanager
+def serving(folder: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """A page's address and process; it keeps its files in ``folder``."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [str(models("regression")), str(models("vae")), "--port", str(port), "--max-megapixels", "2"]
     server = subprocess.Popen(
-        [sys.executable, "-m", "colorbench", "demo", *words, "--device", "cpu", "--max-megabytes", "3"],
+        [sys.executable, "-m", "colorbench", "demo", *words, "--port", str(port), "--device", "cpu"],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(folder)},
     )
     try:
         assert f"http://127.0.0.1:{port}" in server.stdout.readline()
-        yield f"http://127.0.0.1:{port}", folder
+        yield f"http://127.0.0.1:{port}", server
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def site(models, tmp_path_factory):
+    """Address of a page that shows two models, and where it keeps its files."""
+    folder = tmp_path_factory.mktemp("site")
+    words = [str(models("regression")), str(models("vae")), "--max-megapixels", "2", "--max-megabytes", "3"]
+    with serving(folder, *words) as (address, _):
+        yield address, folder
+
+
+def upload(address: str, data: bytes, name: str) -> int:
+    """The answer's status."""
+    head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()
+    request = Request(f"{address}/gradio_api/upload", head + data + b"\r\n--x--\r\n")
+    request.add_header("Content-Type", "multipart/form-data; boundary=x")
+    try:
+        with urlopen(request, timeout=60) as answer:
+            return answer.status
+    except HTTPError as error:
+        return error.code
+
+
+@pytest.mark.skipif(not find_spec("gradio"), reason="needs Gradio")
+def test_all_uploads_together_are_bounded_and_gone_after_sigterm(models, tmp_path):
+    with serving(tmp_path, str(models("regression")), "--max-total", "2") as (address, server):
+        codes = [upload(address, bytes([i]) * 600_000, f"{i}.png") for i in range(6)]
+        assert codes == [200, 200, 200, 413, 413, 413]
+        stored = [path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()]
+        assert 1_800_000 <= sum(stored) <= 2 * 2**20
+        server.send_signal(signal.SIGTERM)
+        said = server.communicate(timeout=60)[1]
+    assert not list(tmp_path.rglob("*.png"))
+    assert not list(tmp_path.glob("colorbench-demo-*"))
+    assert "Traceback" not in said
+
+
+def test_an_upload_ends_where_the_room_does_and_old_files_make_room(tmp_path):
+    room = Room(tmp_path, most=1000, kept=3600)
+    (tmp_path / "old").write_bytes(bytes(900))
+    os.utime(tmp_path / "old", (0, 0))
+    (tmp_path / "new").write_bytes(bytes(400))
+    got: list[int] = []
+
+    async def form(scope, receive, send):
+        while chunk := (await receive())["body"]:
+            got.append(len(chunk))
+
+    async def arrive(path: str, chunks: list[int]) -> None:
+        async def receive():
+            return {"body": bytes(chunks.pop(0)) if chunks else b""}
+
+        await Door(form, room, OverflowError)({"type": "http", "method": "POST", "path": path}, receive, None)
+
+    asyncio.run(arrive("/gradio_api/upload", [300, 300]))
+    assert got == [300, 300]
+    assert not (tmp_path / "old").exists()
+    with pytest.raises(OverflowError, match="maximum allowed size"):
+        asyncio.run(arrive("/gradio_api/upload", [300, 301]))
+    assert got == [300, 300, 300]
+    assert room.arriving == 0
+    asyncio.run(arrive("/gradio_api/queue/join", [5000]))  # no upload
+    room.demand()
+    (tmp_path / "more").write_bytes(bytes(601))
+    with pytest.raises(UserError, match="goes after 60 minutes"):
+        room.demand()
 
 
 @pytest.fixture
