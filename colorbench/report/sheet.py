@@ -242,7 +242,7 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
         raise ValueError("unlike protocols never share a table")
     if any(e.names != evaluations[0].names for e in evaluations):
         raise ValueError("evaluations of one protocol list unlike images")
-    lines = tuple(_lines(evaluations))
+    lines = tuple(lines_of(evaluations))
     columns = {name: column(name) for name in _choose(evaluations, protocol, metrics)}
     bootstrap = Bootstrap(protocol.images, resamples=resamples)
     cells: dict[str, dict[str, Cell]] = {line.label: {} for line in lines}
@@ -343,7 +343,8 @@ def word(name: str, what: Column) -> str:
     return what.group or name
 
 
-def _lines(evaluations: Sequence[Evaluation]) -> list[Line]:
+def lines_of(evaluations: Sequence[Evaluation]) -> list[Line]:
+    """The rows of one protocol, labeled: trivial ones first, seeds of one configuration together."""
     groups: dict[str, list[Evaluation]] = {}
     for e in evaluations:
         groups.setdefault(str(e.record.get("group", e.record["name"])), []).append(e)

@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 import torch
+from browser import PROGRAM, Browser
 from PIL import Image
 
 from colorbench import color
@@ -27,7 +28,6 @@ from colorbench.inference.colorizer import Colorizer
 from colorbench.inference.demo import colorize, full_size, open_models
 from colorbench.inference.room import Door, Room
 
-from .browser import PROGRAM, Browser
 from .conftest import levels
 
 needs_browser = pytest.mark.skipif(not PROGRAM or not find_spec("gradio"), reason="needs Chromium and Gradio")
