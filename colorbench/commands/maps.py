@@ -6,7 +6,6 @@ alone. Without this command a training keeps them as it meets them. Stopped or k
 """
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("words", nargs="+", metavar="KEY=VALUE", help="overrides, as of python -m colorbench")
     words = parser.parse_args(argv).words
     from colorbench.data.dataset import open_data
+    from colorbench.data.pace import Pace
     from colorbench.errors import UserError
     from colorbench.registry import build
     from colorbench.runs.config import compose
@@ -32,18 +32,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     kept, mirrored = Kept(data.folder.parent), config["data"]["augment"]["flip"] > 0.0
     splits = [(data.train, mirrored), (data.val, False), (data.test, False)]
     total = sum(len(pictures) * (1 + twice) for pictures, twice in splits)
-    started = told = time.monotonic()
+    pace = Pace("maps", total, 0, lambda line: print(line, file=sys.stderr))
     done = 0
     try:
         for L in _pictures(splits):
             kept.fill(trunk, L)
             done += len(L)
-            if time.monotonic() - told > 5.0 or done == total:
-                told = time.monotonic()
-                rate = done / (told - started)
-                print(
-                    f"maps: {done} of {total}, {rate:.0f}/s, about {(total - done) / rate:.0f} s left", file=sys.stderr
-                )
+            pace.show(done)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("interrupted; the same command goes on") from stop
     print(f"maps         {total} of {len(data.train)} + {len(data.val)} + {len(data.test)} pictures, in {kept.cache}")

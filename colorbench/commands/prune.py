@@ -1,17 +1,7 @@
 """The same network with fewer channels, to be trained on: ``colorbench prune RUN --ratio 0.5 -o FOLDER``
 
-Structured pruning (Li et al. 2017): of every convolution the output channels with the largest fused filters stay,
-
-    importance(c) = |gamma_c| / sigma_c * sum |W_c|        W_c: filter, gamma_c and sigma_c: of its normalization
-
-and every layer that reads a removed channel loses that input. The same share goes from every layer, so the result is an
-ordinary registered network of smaller ``width``: its configuration says so, and it trains, evaluates and exports like
-any other. Pruned alone it answers worse; the command that is printed trains it on, from its weights.
-
-Which layer reads which channel is not written down anywhere, it is seen: for one pass every convolution answers with
-the names of its channels instead of values, and each layer reads them from its input, through whatever concatenations,
-enlargements and poolings lie between. A sum of two maps gives a name that nobody has; networks with sums (resnet,
-latent, denoiser) are refused.
+Of every convolution the output channels with the largest filters stay. Pruned alone the network answers worse; the
+command that is printed trains it on, from its weights. How: colorbench/inference/prune.py.
 """
 
 from collections.abc import Sequence

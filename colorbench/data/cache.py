@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 
 from colorbench import atomic, color
 from colorbench.data.ahead import ahead
+from colorbench.data.pace import Pace
 from colorbench.data.source import SPLITS, Dropped, Item, Rendered, Source, Split, hashed_split
 from colorbench.errors import UserError
 from colorbench.noise import stable_id
@@ -209,7 +210,7 @@ class _Build:
         self.kept: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
         self.dropped: Counter[str] = Counter()
         self.seen: dict[str, str] = {}
-        self.progress = _Progress(_wanted(items, recipe), 0, tell)
+        self.progress = Pace("preparing", _wanted(items, recipe), 0, tell)
 
     def run(self) -> None:
         self.building.mkdir(exist_ok=True)
@@ -256,7 +257,7 @@ class _Build:
         for row in manifest(self.building):
             if row["verdict"] == "kept":
                 self.seen[row["sha256"]] = self.seen[row["pixels"]] = row["name"]
-        self.progress = _Progress(_wanted(self.items, self.recipe), self._looked_at, self.tell)
+        self.progress = Pace("preparing", _wanted(self.items, self.recipe), self._looked_at, self.tell)
         self.tell(f"going on with {self.building.name} at picture {self.done} of {len(self.items)}")
 
     def _anew(self, why: str) -> None:
@@ -414,22 +415,6 @@ def _wanted(items: Sequence[Item], recipe: Recipe) -> int:
     """How many pictures a build looks at if it drops none: no more of a split than its limit."""
     counts = Counter(str(item.split) for item in items)
     return sum(n if (most := recipe.limits[split]) is None else min(n, most) for split, n in counts.items())
-
-
-class _Progress:
-    """A line now and then: how far, how fast, how long still."""
-
-    def __init__(self, total: int, done: int, tell: Callable[[str], None]) -> None:
-        self.total, self.first, self.tell = total, done, tell
-        self.started = self.told = time.monotonic()
-
-    def show(self, done: int) -> None:
-        now = time.monotonic()
-        if now - self.told >= 5.0:
-            self.told = now
-            rate = (done - self.first) / (now - self.started)
-            left = max(self.total - done, 0) / max(rate, 1e-9)
-            self.tell(f"preparing: {done} of {max(self.total, done)} pictures, {rate:.0f}/s, about {left:.0f} s left")
 
 
 def _digest(pixels: NDArray[np.uint8]) -> str:

@@ -37,9 +37,9 @@ def render_bytes(data: bytes, size: int, *, max_pixels: int, stretch: bool = Fal
             if width * height > max_pixels:
                 reason = f"too large: {width} x {height} is more than max_pixels={max_pixels}"
                 return Dropped(reason, sha256, width, height)
-            upright = ImageOps.exif_transpose(image)
+            upright = to_rgb(ImageOps.exif_transpose(image))
             width, height = upright.size
-            return Rendered(fit(to_rgb(upright), size, stretch), sha256, width, height)
+            return Rendered(fit(upright, size, stretch), sha256, width, height)
     except UnidentifiedImageError:
         return Dropped("unreadable: not an image that Pillow knows", sha256)
     except MemoryError:

@@ -22,7 +22,7 @@ from colorbench.evaluation.resampled import is_of_sampler, resampled, tag
 from colorbench.evaluation.rows import Evaluation
 from colorbench.evaluation.submission import judge_folder, open_truths
 from colorbench.metrics.suite import Suite
-from colorbench.runs.config import NOT_SCIENCE, compose, flatten
+from colorbench.runs.config import compose, flatten, science
 from colorbench.runs.labels import settings
 from colorbench.runs.run import open_run
 from colorbench.trunks.maps import keep
@@ -111,12 +111,7 @@ def evaluate_folder(
 def run_record(run: Any) -> dict[str, Any]:
     """Who a run is, for record.json: name, model, experiment, seed, group (all but the seed), what tells it from
     others (:mod:`colorbench.runs.labels`), budget and costs."""
-    left_out = ("seed", "run", "metrics", "protocol", *NOT_SCIENCE)
-    flat = {
-        key: value
-        for key, value in flatten(run.config)
-        if not any(key == other or key.startswith(f"{other}.") for other in left_out)
-    }
+    flat = dict(flatten(science(run.config, "seed", "run", "metrics", "protocol")))
     group = hashlib.sha256(json.dumps(flat, sort_keys=True, default=str).encode()).hexdigest()[:10]
     costs = ("parameters", "images_seen", "seconds", "flops", "before", "peak_memory_mb", "state")
     return {

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from colorbench import atomic, color
 from colorbench.batch import Batch
+from colorbench.data.decode import to_rgb
 from colorbench.errors import UserError
 from colorbench.evaluation.judge import Judge
 from colorbench.evaluation.protocol import Plan
@@ -118,7 +119,7 @@ def read_picture(path: Path, size: int | None = None) -> np.ndarray:
 
     try:
         with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
+            picture = to_rgb(ImageOps.exif_transpose(opened))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: cannot be read ({error}); make it again") from error
     if size is not None:

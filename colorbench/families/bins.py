@@ -21,7 +21,7 @@ from colorbench.arrays import Chroma, Logits, Luma
 from colorbench.batch import Batch
 from colorbench.families.palette import Palette, drawn
 from colorbench.family import Family, Objective, Weights, weigh
-from colorbench.losses.terms import checked, chroma_ratio
+from colorbench.losses.terms import chroma_ratio, coefficients
 from colorbench.networks.guided import enlarge, shrink
 from colorbench.noise import Noise
 from colorbench.ranges import NotNegative, Positive, SomeShare
@@ -50,7 +50,7 @@ class ColorBins(Family):
         self.classifier = nn.ModuleDict({"network": network, "head": nn.Conv2d(channels[0], len(self.palette), 1)})
         self.scale, self.uniform = int(network.scale), uniform  # type: ignore[arg-type]
         self.decode, self.temperature = decode, temperature
-        self.weights = checked(weights, "classification")
+        self.weights = coefficients(weights, "classification")
         self.register_buffer("rebalance", torch.ones(len(self.palette)))
 
     @property

@@ -24,7 +24,7 @@ from colorbench.batch import Batch
 from colorbench.errors import UserError
 from colorbench.families.field import Field
 from colorbench.family import Objective, Weights, weigh
-from colorbench.losses.terms import checked
+from colorbench.losses.terms import coefficients
 from colorbench.noise import Noise
 from colorbench.ranges import Factor, Finite, Memory, NotNegative, Positive, Several
 from colorbench.registry import register
@@ -64,7 +64,7 @@ class Consistency(Field):
             times=times,
             chroma_scale=chroma_scale,
             drop=drop,
-            weights=checked(weights, "consistency"),
+            weights=coefficients(weights, "consistency"),
         )
         if base <= 1.0:
             raise UserError(f"model.base: expected more than 1, or the two levels never come closer; got {base}")

@@ -36,7 +36,7 @@ from torch import nn
 from colorbench.batch import Batch
 from colorbench.families.field import Field
 from colorbench.family import Objective, Weights, weigh
-from colorbench.losses.terms import checked
+from colorbench.losses.terms import coefficients
 from colorbench.noise import Noise
 from colorbench.ranges import Factor, Memory, NotNegative, Positive, Several
 from colorbench.registry import register
@@ -72,7 +72,7 @@ class Diffusion(Field):
             times=times,
             chroma_scale=chroma_scale,
             drop=drop,
-            weights=checked(weights, "denoising"),
+            weights=coefficients(weights, "denoising"),
         )
         self.min_snr = min_snr
 

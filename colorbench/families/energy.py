@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from colorbench.arrays import Chroma, Luma, PerImage
 from colorbench.batch import Batch
 from colorbench.family import Family, Objective, Weights, weigh
-from colorbench.losses.terms import checked
+from colorbench.losses.terms import coefficients
 from colorbench.networks.smallchroma import SmallChroma
 from colorbench.noise import Noise
 from colorbench.ranges import NotNegative, Share, within
@@ -54,7 +54,7 @@ class Energy(Family):
         super().__init__()
         self.network, self.draws, self.fairness = network, draws, fairness
         self.small = SmallChroma(int(network.scale))  # type: ignore[arg-type]
-        self.weights = checked(weights, *REGIONS)
+        self.weights = coefficients(weights, *REGIONS)
 
     @property
     def stochastic(self) -> bool:

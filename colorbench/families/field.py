@@ -18,6 +18,7 @@ from colorbench.batch import Batch
 from colorbench.errors import UserError
 from colorbench.family import Family, Loop
 from colorbench.networks.guided import enlarge, shrink
+from colorbench.networks.smallchroma import moments
 from colorbench.noise import Noise
 from colorbench.ranges import Factor, Memory, Several
 from colorbench.sampling.parameterization import Parameterization
@@ -90,16 +91,9 @@ class Field(Family):
 
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Mean and standard deviation of the small chroma maps, over the training split."""
-        count, total, squares = 0, torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
-        for batch in batches:
-            small = shrink(batch.ab, self.chroma_scale).double().cpu()
-            count += small[:, 0].numel()
-            total += small.sum(dim=(0, 2, 3))
-            squares += small.square().sum(dim=(0, 2, 3))
-        mean = total / count
-        std = (squares / count - mean.square()).clamp_min(1e-6).sqrt()
-        self.mean.copy_(mean.float().view(1, 2, 1, 1))
-        self.std.copy_(std.float().view(1, 2, 1, 1))
+        mean, std = moments(batches, self.chroma_scale)
+        self.mean.copy_(mean)
+        self.std.copy_(std)
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         return self.drawn(L, noise, self.sampler)

@@ -30,7 +30,7 @@ from colorbench.batch import Batch
 from colorbench.column import Column
 from colorbench.families.palette import Palette, drawn
 from colorbench.family import Family, Objective, Weights, weigh
-from colorbench.losses.terms import checked
+from colorbench.losses.terms import coefficients
 from colorbench.networks.dit import rms
 from colorbench.networks.guided import enlarge, shrink
 from colorbench.networks.sequence import Sequence
@@ -75,7 +75,7 @@ class MaskedBins(Family):
                 "head": nn.Linear(width, len(self.palette)),
             }
         )
-        self.weights = checked(weights, "likelihood")
+        self.weights = coefficients(weights, "likelihood")
         self.register_buffer("painted", self.palette.centers / color.AB_UNIT)
 
     @property

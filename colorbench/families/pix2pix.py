@@ -17,7 +17,7 @@ from colorbench.family import Family, Objective, Weights
 from colorbench.losses.adversary import Adversary
 from colorbench.losses.distance import Distance
 from colorbench.losses.game import Game, play
-from colorbench.losses.terms import checked
+from colorbench.losses.terms import coefficients
 from colorbench.noise import Noise
 from colorbench.ranges import NotNegative
 from colorbench.registry import register
@@ -40,7 +40,7 @@ class Pix2Pix(Family):
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
         self.distance, self.adversary, self.perceptual = distance, adversary, perceptual
-        self.weights = checked(weights, "distance", "adversarial", "perceptual")
+        self.weights = coefficients(weights, "distance", "adversarial", "perceptual")
 
     @property
     def stochastic(self) -> bool:

@@ -16,7 +16,7 @@ from colorbench.arrays import Chroma, Luma
 from colorbench.batch import Batch
 from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.distance import Distance
-from colorbench.losses.terms import checked, chroma_ratio
+from colorbench.losses.terms import chroma_ratio, coefficients
 from colorbench.noise import Noise
 from colorbench.ranges import NotNegative
 from colorbench.registry import register
@@ -39,7 +39,7 @@ class Regression(Family):
         super().__init__()
         self.network, self.head = network, head
         self.distance, self.perceptual = distance, perceptual
-        self.weights = checked(weights, "distance", "perceptual")
+        self.weights = coefficients(weights, "distance", "perceptual")
 
     def trainable(self) -> Mapping[str, nn.Module]:
         return {"network": self.network}

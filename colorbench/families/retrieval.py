@@ -21,7 +21,7 @@ from colorbench.family import Family, Objective, Weights
 from colorbench.losses.adversary import Adversary
 from colorbench.losses.distance import Distance
 from colorbench.losses.game import Game, play
-from colorbench.losses.terms import checked
+from colorbench.losses.terms import coefficients
 from colorbench.noise import Noise
 from colorbench.ranges import Count, NotNegative, Share, Side
 from colorbench.registry import register
@@ -59,7 +59,7 @@ class Retrieval(Family, TakesReference):
         self.bank = Bank(embedder=embedder, index=index, size=bank_size, limit=bank_limit, duplicate=duplicate)
         self.distance, self.adversary, self.perceptual = distance, adversary, perceptual
         self.hint, self.hint_weight = hint, hint_weight
-        self.weights = checked(weights, "distance", "adversarial", "perceptual")
+        self.weights = coefficients(weights, "distance", "adversarial", "perceptual")
 
     def trainable(self) -> Mapping[str, nn.Module]:
         """Two players; the embedder is frozen."""

@@ -25,7 +25,7 @@ from colorbench.arrays import Chroma, Luma, PerImage
 from colorbench.batch import Batch
 from colorbench.column import Column
 from colorbench.family import Family, Objective, Weights, weigh
-from colorbench.losses.terms import checked
+from colorbench.losses.terms import coefficients
 from colorbench.networks.blocks import pad
 from colorbench.networks.smallchroma import SmallChroma
 from colorbench.noise import Noise
@@ -53,7 +53,7 @@ class Flow(Family):
         super().__init__()
         self.network, self.sigma, self.temperature = network, sigma, temperature
         self.small, self.patch = SmallChroma(int(network.scale)), int(network.patch)  # type: ignore[arg-type]
-        self.weights = checked(weights, "likelihood")
+        self.weights = coefficients(weights, "likelihood")
 
     @property
     def stochastic(self) -> bool:

@@ -27,7 +27,7 @@ from colorbench.arrays import Chroma, Luma
 from colorbench.batch import Batch
 from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.distance import Distance
-from colorbench.losses.terms import checked, chroma_ratio
+from colorbench.losses.terms import chroma_ratio, coefficients
 from colorbench.noise import Noise
 from colorbench.ranges import NotNegative
 from colorbench.registry import register
@@ -51,7 +51,7 @@ class VAE(Family):
     ) -> None:
         super().__init__()
         self.network, self.distance, self.perceptual, self.divergence = network, distance, perceptual, divergence
-        self.weights = checked(weights, "distance", "kl", "perceptual")
+        self.weights = coefficients(weights, "distance", "kl", "perceptual")
 
     @property
     def stochastic(self) -> bool:

@@ -23,8 +23,8 @@ from torch import Tensor
 from colorbench import color
 from colorbench.arrays import Chroma, Luma, Picture
 from colorbench.inference.photo import Photo
+from colorbench.networks.guided import slope
 
-EPSILON = 0.03  # variance of L below which a window counts as flat, as in networks/guided.py
 STRIP = 2**16  # pixels held as floats at a time: in the processor's cache
 _OUTSIDE = 2e-5  # of R, G and B in [0, 1]: above float32's noise, about one step of 16 bits
 
@@ -60,10 +60,7 @@ class Enlarger:
             ab = F.interpolate(ab, (height, width), mode="bilinear", antialias=True)
             self.maps: Tensor = ab
             return
-        covariance = _box(L * ab) - _box(L) * _box(ab)
-        variance = (_box(L.square()) - _box(L).square()).clamp_min(0.0)
-        slope = _box(covariance / (variance + EPSILON))
-        self.maps = torch.cat([_sharpened(ab), slope, _sharpened(L)], dim=1)
+        self.maps = torch.cat([_sharpened(ab), slope(L, ab), _sharpened(L)], dim=1)
 
     def rows(self, guide: Luma, top: int) -> Chroma:
         """ab [1 2 rows width], from row ``top`` on; guide [1 1 rows width]."""
@@ -94,10 +91,6 @@ def in_gamut(L: Luma, ab: Chroma) -> Picture:
             fits, too_long = torch.where(good, middle, fits), torch.where(good, too_long, middle)
         rgb.permute(1, 0, 2, 3)[:, outside] = color.decode(light, chroma * fits)[0, :, 0]
     return rgb.clamp(0.0, 1.0)
-
-
-def _box(x: Tensor) -> Tensor:
-    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
 def _sharpened(x: Tensor) -> Tensor:

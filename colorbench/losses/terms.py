@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from colorbench.arrays import Chroma
+from colorbench.color import mean_chroma
 from colorbench.errors import UserError
 from colorbench.family import Weights
 from colorbench.registry import suggest
 
 
-def checked(weights: Mapping[str, float], *names: str) -> Weights:
+def coefficients(weights: Mapping[str, float], *names: str) -> Weights:
     """The coefficients, if they are exactly those of ``names``; a UserError otherwise."""
     for name in weights:
         if name not in names:
@@ -30,4 +31,4 @@ def checked(weights: Mapping[str, float], *names: str) -> Weights:
 
 def chroma_ratio(ab_hat: Chroma, ab: Chroma) -> Tensor:
     """Scalar: mean chroma sqrt(a^2 + b^2) of the prediction over that of the truth. 0 is gray, 1 is as colorful."""
-    return ab_hat.detach().float().norm(dim=1).mean() / ab.float().norm(dim=1).mean().clamp_min(1e-6)
+    return mean_chroma(ab_hat).mean() / mean_chroma(ab).mean().clamp_min(1e-6)

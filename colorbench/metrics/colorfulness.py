@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colorbench.arrays import Bytes, Lab, PerImage
+from colorbench.arrays import Bytes, PerImage
+from colorbench.color import mean_chroma
 from colorbench.column import Column, Derived
 from colorbench.metrics.metric import Metric, Pair
 from colorbench.registry import register
@@ -120,13 +121,8 @@ class ChromaRatio(Metric):
     fed = "a*, b* of the 8-bit pictures; a truth of mean chroma below 1 counts as 1"
 
     def score(self, pair: Pair) -> PerImage:
-        hat, true = (_mean_chroma(lab) for lab in (pair.lab_hat, pair.lab))
+        hat, true = (mean_chroma(lab[:, 1:]) for lab in (pair.lab_hat, pair.lab))
         return hat / true.clamp_min(1.0)
-
-
-def _mean_chroma(lab: Lab) -> PerImage:
-    _, a, b = lab.unbind(1)
-    return (a * a).addcmul_(b, b).sqrt_().mean(dim=(1, 2))
 
 
 @register("metric", "drift")

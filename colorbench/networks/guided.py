@@ -16,27 +16,31 @@ from torch import Tensor
 
 from colorbench.networks.blocks import crop, pad
 
+EPSILON = 0.03
+"""Variance of the guide, in [-1, 1], below which a window counts as flat."""
+
 
 def shrink(x: Tensor, scale: int) -> Tensor:
     """[b c h w] -> [b c ceil(h / scale) ceil(w / scale)], means of scale x scale pixels (the edge repeats)."""
     return F.avg_pool2d(pad(x, scale), scale) if scale > 1 else x
 
 
-def enlarge(small: Tensor, guide: Tensor, scale: int, epsilon: float = 0.03) -> Tensor:
-    """[b c ceil(h / scale) ceil(w / scale)] -> [b c h w], with the edges of ``guide`` [b 1 h w] in [-1, 1].
-
-    epsilon: the variance of the guide below which a window counts as flat.
-    """
+def enlarge(small: Tensor, guide: Tensor, scale: int, epsilon: float = EPSILON) -> Tensor:
+    """[b c ceil(h / scale) ceil(w / scale)] -> [b c h w], with the edges of ``guide`` [b 1 h w] in [-1, 1]."""
     if scale == 1:
         return small
     large, p = pad(guide, scale).float(), small.float().contiguous()  # two channels: planes are faster
     low = F.avg_pool2d(large, scale)
-    covariance = _box(low * p) - _box(low) * _box(p)
-    variance = _box(low.square()) - _box(low).square()
-    slope = _box(covariance / (variance.clamp_min(0.0) + epsilon))
-    q = _up(p, scale) + _up(slope, scale) * (large - _up(low, scale))
+    q = _up(p, scale) + _up(slope(low, p, epsilon), scale) * (large - _up(low, scale))
     q = q + _up(p - F.avg_pool2d(q, scale), scale)
     return crop(q, like=guide)
+
+
+def slope(guide: Tensor, p: Tensor, epsilon: float = EPSILON) -> Tensor:
+    """a [b c h w]: how p follows its guide [b 1 h w] in windows of 3 x 3, averaged over neighbors."""
+    covariance = _box(guide * p) - _box(guide) * _box(p)
+    variance = (_box(guide.square()) - _box(guide).square()).clamp_min(0.0)
+    return _box(covariance / (variance + epsilon))
 
 
 def lay(small: Tensor, guide: Tensor) -> Tensor:

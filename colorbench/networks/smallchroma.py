@@ -16,6 +16,19 @@ from colorbench.batch import Batch
 from colorbench.networks.guided import enlarge, shrink
 
 
+def moments(batches: Iterable[Batch], scale: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation [1 2 1 1] of the small maps of a split."""
+    count, total, squares = 0, torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    for batch in batches:
+        small = shrink(batch.ab, scale).double().cpu()
+        count += small[:, 0].numel()
+        total += small.sum(dim=(0, 2, 3))
+        squares += small.square().sum(dim=(0, 2, 3))
+    mean = total / count
+    std = (squares / count - mean.square()).clamp_min(1e-6).sqrt()
+    return mean.float().view(1, 2, 1, 1), std.float().view(1, 2, 1, 1)
+
+
 class SmallChroma(nn.Module):
     """mean, std [1 2 1 1]: buffers that :meth:`fit` fills. scale: how much smaller than L."""
 
@@ -30,16 +43,9 @@ class SmallChroma(nn.Module):
 
     def fit(self, batches: Iterable[Batch]) -> None:
         """Measure the mean and the standard deviation over a split."""
-        count, total, squares = 0, torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
-        for batch in batches:
-            small = shrink(batch.ab, self.scale).double().cpu()
-            count += small[:, 0].numel()
-            total += small.sum(dim=(0, 2, 3))
-            squares += small.square().sum(dim=(0, 2, 3))
-        mean = total / count
-        std = (squares / count - mean.square()).clamp_min(1e-6).sqrt()
-        self.mean.copy_(mean.float().view(1, 2, 1, 1))
-        self.std.copy_(std.float().view(1, 2, 1, 1))
+        mean, std = moments(batches, self.scale)
+        self.mean.copy_(mean)
+        self.std.copy_(std)
 
     def of(self, ab: Chroma) -> Tensor:
         """[b 2 h w] -> the standardized map [b 2 ceil(h / scale) ceil(w / scale)]."""

@@ -150,21 +150,27 @@ def resolve(tree: Any, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def identity(config: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
-    """What the run computes: the configuration without :data:`NOT_SCIENCE`, and the pictures it learns from."""
-    science = json.loads(json.dumps(config))
-    for key in NOT_SCIENCE:
+    """What the run computes: its science, and the pictures it learns from."""
+    found = science(config)
+    for key in ("init_from", "init_map"):
+        if found.get(key):
+            found[key] = _named(found[key])
+    return {**found, "pictures": fingerprint}
+
+
+def science(config: Mapping[str, Any], *without: str) -> dict[str, Any]:
+    """A copy of the configuration without :data:`NOT_SCIENCE` and the keys of ``without``."""
+    left = json.loads(json.dumps(config))
+    for key in (*NOT_SCIENCE, *without):
         *parents, leaf = key.split(".")
-        node = science
+        node = left
         for parent in parents:
             node = node.get(parent) or {}
         node.pop(leaf, None)
-    for node, key in ((science.get("budget", {}), "epochs"), (science, "init_map")):
+    for node, key in ((left.get("budget", {}), "epochs"), (left, "init_map")):
         if node.get(key) is None:  # what says nothing leaves the names of earlier runs as they are
             node.pop(key, None)
-    for key in ("init_from", "init_map"):
-        if science.get(key):
-            science[key] = _named(science[key])
-    return {**science, "pictures": fingerprint}
+    return left
 
 
 def _named(source: str) -> str:

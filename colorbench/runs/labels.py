@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from colorbench.runs.config import COMPONENT_GROUPS, NOT_SCIENCE, flatten
+from colorbench.runs.config import COMPONENT_GROUPS, flatten, science
 
 _ABSENT = object()
 _LONGEST = 32  # characters of a value
@@ -22,13 +22,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """What tells a run from others, flat: the configuration that changes the science, each setting once, no seed."""
     groups = [config[group] for group in COMPONENT_GROUPS]
     model = {key: value for key, value in config["model"].items() if value not in groups}  # ${loss} is a copy
-    left_out = ("seed", "run", *NOT_SCIENCE)
-    return {
-        key: value
-        for key, value in flatten({**config, "model": model})
-        if not any(key == other or key.startswith(f"{other}.") for other in left_out)
-        and (key, value) not in (("budget.epochs", None), ("init_map", None))  # earlier runs do not know the keys
-    }
+    return dict(flatten(science({**config, "model": model}, "seed", "run")))
 
 
 def labels(records: Sequence[Mapping[str, Any]]) -> list[str]:

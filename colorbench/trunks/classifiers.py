@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from colorbench.arrays import Picture
 from colorbench.errors import UserError
-from colorbench.trunks.weights import download, follows, of_file, of_path
+from colorbench.trunks.weights import download, follows, hub_file, of_file, of_path
 
 Name = Literal["resnet18", "resnet34", "resnet50", "vgg16", "alexnet", "squeezenet1_1"]
 
@@ -67,7 +67,7 @@ def standardize_gray(x: Tensor) -> Tensor:
 
 def cached(name: Name) -> Path:
     """Where torch hub keeps torchvision's ImageNet weights of ``name``, present or not."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(_url(name)).name
+    return hub_file(Path(_url(name)).name)
 
 
 def state(name: Name, weights: str) -> dict[str, Tensor]:

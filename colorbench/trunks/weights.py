@@ -100,6 +100,22 @@ def of_path(weights: str, name: str, others: str) -> dict[str, Tensor]:
     return of_file(path)
 
 
+def hub_file(name: str) -> Path:
+    """Where torch hub keeps a file of that name, present or not."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / name
+
+
+def chosen_file(weights: str | None, key: str, *published: str) -> Path | None:
+    """The file that a config's ``key`` names (which must exist); for null the first of the published ones that torch
+    hub keeps here, or nothing. Nothing is downloaded."""
+    if weights is None:
+        return next((file for name in published if (file := hub_file(name)).is_file()), None)
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise UserError(f"{key}: no such file: {weights}; give a trunk's state dict, or null")
+    return path
+
+
 def of_wheel(name: str, network: nn.Module) -> dict[str, Tensor]:
     """Tensors of the package that carries ``name``'s weights, under the names of timm's ``network``.
 

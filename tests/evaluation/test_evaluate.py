@@ -312,7 +312,7 @@ def test_the_preview_lays_the_gallery_out(judge, make_plan, data, cpu, tmp_path:
     from PIL import Image
 
     trivial = evaluate_baselines(data, make_plan(), output=tmp_path, device=cpu, names=("gray", "truth"))
-    path = write_preview([*trivial, judge(tmp_path, "toy", 1.0)], tmp_path / "p.png", images=4, across=2)
+    path = write_preview([*trivial, judge(tmp_path, "toy", 1.0)], tmp_path / "p.png", images=4)
     picture = np.asarray(Image.open(path).convert("RGB"))
     assert picture.shape[1] > picture.shape[0]
     assert np.unique(picture.reshape(-1, 3), axis=0).shape[0] > 500

@@ -13,11 +13,17 @@ from colorbench.noise import Noise
 from colorbench.training import monitor
 
 
-def test_the_monitors_colorfulness_is_the_metrics():
-    pixels = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(
-        monitor.colorfulness(color.from_bytes(pixels)), metric.colorfulness(pixels), rtol=1e-4, atol=1e-3
-    )
+def test_the_ratios_are_those_of_the_means_of_the_metrics():
+    batch = pictures(5)
+    rgb = color.to_bytes(batch.rgb)
+    half = color.to_bytes(color.decode(batch.L, batch.ab / 2))
+    moments = monitor.Moments()
+    moments.add(batch, batch.ab / 2, half, rgb, torch.zeros(5), torch.zeros(5))
+    values = moments.values()
+    expected = metric.colorfulness(half).mean() / metric.colorfulness(rgb).mean()
+    assert values["val/colorfulness_ratio"] == pytest.approx(float(expected), rel=1e-5)
+    assert values["val/chroma_ratio"] == pytest.approx(0.5, rel=1e-5)
+    assert moments.sums["colorfulness"] / 5 == pytest.approx(float(metric.colorfulness(half).mean()), rel=1e-5)
 
 
 def test_the_monitors_energy_is_the_judges_up_to_rounding_to_bytes():
