@@ -32,6 +32,7 @@ from colorbench.engine.phases import Phase, Phases
 from colorbench.engine.precision import Layout, autocast, choose_layout
 from colorbench.engine.progress import Progress
 from colorbench.engine.ranks import Ranks
+from colorbench.engine.sharednorm import share_norms
 from colorbench.errors import UserError
 from colorbench.family import Family, Objective, Weights
 from colorbench.noise import Noise
@@ -128,6 +129,7 @@ class Engine:
         self.micro = batch_size // ranks.count // settings.accumulate
         if choose_layout(settings.channels_last, precision, device):
             to_channels_last(family)
+        share_norms(family, ranks)
         self.optimizers = Optimizers(optim, family.trainable())
         self.phases = Phases(phases, budget)
         self.phases.validate(list(self.optimizers.groups), family.weights)
@@ -137,7 +139,7 @@ class Engine:
         self.clock = Clock()
         self.best: float | None = None
         self.stale = 0  # validations since the best
-        self.bad_steps = 0
+        self.bad_steps = BadSteps()
         self.saving = 0.0  # seconds that the last checkpoint took
         self.waiting = 0.0  # seconds spent waiting for data, this session
         self.watched = ""  # the newest number that ``best`` goes by, against gray
@@ -234,22 +236,14 @@ class Engine:
         for objective in objectives:
             loss = objective.loss.sum() / images
             self.scaler.scale(loss).backward(inputs=parameters)
-        finite = True
         for group in groups:
+            self.ranks.average(group.gradients())  # before unscaling: what one rank found, all find
             self.scaler.unscale_(group.optimizer)
-            self.ranks.average(group.gradients())
-            finite = bool(group.norm().isfinite()) and finite
-        if finite or self.scaler.is_enabled():  # with fp16 the scaler skips the step and lowers its scale
-            for group in groups:
-                self.scaler.step(group.optimizer)
-            self.scaler.update()
-        self.bad_steps = 0 if finite else self.bad_steps + 1
-        if self.bad_steps >= self.settings.max_bad_steps:
-            names = " and ".join(repr(group.name) for group in groups)
-            raise UserError(
-                f"optim: {self.bad_steps} steps in a row with a loss or gradient of {names} that is not finite, "
-                f"at {self.clock.images:,} images; lower optim.lr or set optim.clip (the last checkpoint is good)"
-            )
+        bad = ~torch.stack([group.norm() for group in groups]).isfinite().all()
+        for group in groups:
+            group.step(bad)
+        self.scaler.update()
+        self.bad_steps.add(" and ".join(repr(group.name) for group in groups), bad)
 
     def _validate(self, keep: bool) -> None:
         """Look at the averaged weights' pictures, log, decide on best, save."""
@@ -292,6 +286,7 @@ class Engine:
         self.saving = time.monotonic() - started
 
     def _log(self, sums: "Sums", index: int, phase: Phase) -> None:
+        self.bad_steps.check(self.settings.max_bad_steps, self.clock.images)
         values = sums.means()
         progress = self.budget.progress(self.clock)
         for name, group in self.optimizers.groups.items():
@@ -361,6 +356,31 @@ class Sums:
 
 def _of_group(key: str) -> bool:
     return key.startswith("loss_")
+
+
+class BadSteps:
+    """Steps whose loss or gradient was not finite, in a row: counted on the device, so that no step waits for a number.
+
+    Such a step changes nothing (:meth:`Group.step`); how many there were is read with the log's numbers.
+    """
+
+    def __init__(self) -> None:
+        self.row: dict[str, Tensor] = {}  # groups stepped together -> bad steps up to now, int64 []
+        self.longest: dict[str, Tensor] = {}  # the longest row of all
+
+    def add(self, groups: str, bad: Tensor) -> None:
+        """bad: bool [], of one step."""
+        self.row[groups] = (self.row.get(groups, 0) + bad.long()) * bad
+        self.longest[groups] = torch.maximum(self.longest.get(groups, self.row[groups]), self.row[groups])
+
+    def check(self, most: int, images: int) -> None:
+        """Raise UserError if ``most`` or more came in a row."""
+        for groups, longest in self.longest.items():
+            if int(longest) >= most:
+                raise UserError(
+                    f"optim: {most} steps in a row with a loss or gradient of {groups} that is not finite, "
+                    f"by {images:,} images; lower optim.lr or set optim.clip (the last checkpoint is good)"
+                )
 
 
 def _finite(value: Tensor) -> bool:

@@ -37,6 +37,18 @@ class Group:
             return nn.utils.get_total_norm(self.gradients())
         return nn.utils.clip_grad_norm_(self.parameters, self.clip)
 
+    def step(self, bad: Tensor) -> None:
+        """One step of the optimizer, which changes nothing where ``bad`` (bool []).
+
+        The fused optimizers take the flag on the device, under the name that :class:`torch.amp.GradScaler` made for it,
+        so that no step waits; another optimizer waits for it here.
+        """
+        if getattr(self.optimizer, "_step_supports_amp_scaling", False):
+            self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
+            self.optimizer.step()
+        elif not bad:
+            self.optimizer.step()
+
     def set_rate(self, factor: float) -> None:
         """The rate of the next step."""
         for options in self.optimizer.param_groups:
@@ -122,10 +134,15 @@ def adamw(*, betas: tuple[Memory, Memory], weight_decay: NotNegative, eps: Posit
 
 @register("optimizer", "sgd")
 def sgd(*, momentum: Memory, nesterov: bool, weight_decay: NotNegative) -> Any:
-    """Stochastic gradient descent with momentum."""
-    return lambda parameters, lr: SGD(
-        parameters, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True
-    )
+    """Stochastic gradient descent with momentum (which begins as 0: a first step that is bad leaves it there)."""
+
+    def make(parameters: Any, lr: float) -> SGD:
+        optimizer = SGD(parameters, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True)
+        for p in (p for options in optimizer.param_groups for p in options["params"] if momentum):
+            optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+        return optimizer
+
+    return make
 
 
 def _paces(module: nn.Module, pace: float = 1.0) -> Iterator[tuple[nn.Parameter, float]]:

@@ -6,11 +6,15 @@ a family's objectives share graphs between yields, which gradient hooks of a wra
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from colorbench.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Ranks:
         if count == 1:
             return cls()
         if not dist.is_initialized():
-            dist.init_process_group("cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo")
+            with _together():
+                dist.init_process_group("cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo")
         return cls(dist.get_rank(), count, int(os.environ.get("LOCAL_RANK", "0")))
 
     @property
@@ -40,18 +45,24 @@ class Ranks:
         """In place, the mean over ranks, as one message."""
         if self.count == 1 or not tensors:
             return
-        flat = torch.cat([t.reshape(-1) for t in tensors])
-        dist.all_reduce(flat)
-        flat /= self.count
+        flat = self.sum(torch.cat([t.reshape(-1) for t in tensors])) / self.count
         for t, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             t.copy_(part.view_as(t))
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Over ranks."""
+        total = tensor.clone()
+        with _together():
+            dist.all_reduce(total)
+        return total
 
     def any(self, flag: bool) -> bool:
         """Is it true on any rank? (All must stop at the same step.)"""
         if self.count == 1:
             return flag
         votes = torch.tensor([float(flag)])
-        dist.all_reduce(votes, dist.ReduceOp.MAX)
+        with _together():
+            dist.all_reduce(votes, dist.ReduceOp.MAX)
         return bool(votes.item())
 
     def broadcast(self, value: object) -> object:
@@ -59,10 +70,21 @@ class Ranks:
         if self.count == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0)
+        with _together():
+            dist.broadcast_object_list(box, src=0)
         return box[0]
 
     def leave(self) -> None:
         """At the end of the process."""
         if self.count > 1 and dist.is_initialized():
             dist.destroy_process_group()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """A message that all ranks send: where one is gone, torch's RuntimeError of sockets becomes a line that says so."""
+    try:
+        yield
+    except RuntimeError as error:
+        cause = " ".join(str(error).split())[:120]
+        raise UserError(f"another rank was lost, so this one ends; start all again: they go on ({cause})") from error

@@ -37,7 +37,7 @@ class Bank(nn.Module):
         self.register_buffer("chroma", torch.zeros(0, 2, size, size, dtype=torch.float16))
         self.register_buffer("ids", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("threshold", torch.zeros(()))
-        self._indexed = False
+        self._indexed = self._held = False  # is it in the index? are the pictures that are trained on in it?
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -57,7 +57,7 @@ class Bank(nn.Module):
         device = self.ids.device
         self.ids = every[order].to(device)
         self.embeddings, self.chroma = torch.cat(embeddings)[order].to(device), torch.cat(chroma)[order].to(device)
-        self._indexed = False
+        self._indexed = self._held = False
         sample = self.embeddings[:: max(1, len(self) // 1000)]
         distances, _ = self._search(sample, 2)
         self.threshold = (self.duplicate * distances[:, 1].median()).to(device)
@@ -90,8 +90,10 @@ class Bank(nn.Module):
         """Rows [b]: the nearest that are neither the query's own picture nor a near-duplicate of it."""
         same = own[:, None] == self.ids[None, :]
         stored, home = same.any(dim=1), same.long().argmax(dim=1)
-        if self.limit is None and not bool(stored.all()):
-            raise UserError("the retrieval bank holds other pictures than the model trains on; prepare it again")
+        if self.limit is None and not self._held:  # looked at once: a step must not wait for the device
+            if not bool(stored.all()):
+                raise UserError("the retrieval bank holds other pictures than the model trains on; prepare it again")
+            self._held = True
         k = min(len(self), 32)
         _, rows = self._search(queries, k)
         gap = (self.embeddings[rows] - self.embeddings[home][:, None]).square().sum(dim=2)
@@ -111,7 +113,7 @@ class Bank(nn.Module):
         for key in ("embeddings", "chroma", "ids"):  # a bank is as large as the split it was filled from
             if prefix + key in state:
                 setattr(self, key, torch.empty_like(state[prefix + key], device=self.ids.device))
-        self._indexed = False
+        self._indexed = self._held = False
         super()._load_from_state_dict(state, prefix, *rest)
 
 

@@ -9,6 +9,7 @@ from toys import SETTINGS, SGD, Duel, Line, Memory, batches, engine, weights
 from colorbench.engine.budget import Budget
 from colorbench.errors import UserError
 from colorbench.family import Objective
+from colorbench.registry import names
 
 
 def make(cls, seed=0):
@@ -288,6 +289,82 @@ def test_bad_steps_are_counted_in_a_row_and_forgotten_after_a_good_one(tmp_path)
 
     outcome = engine(make(Line), tmp_path, batches=poisoned).fit()
     assert outcome.reason == "budget"  # seven of ten steps are bad, never three in a row
+
+
+def test_a_row_of_bad_steps_between_two_logs_ends_the_run_even_if_a_good_one_follows(tmp_path):
+    stream = batches()
+
+    def poisoned(start):
+        for i, b in enumerate(stream(start)):
+            yield replace(b, ab=b.ab * float("nan")) if 0 < i < 4 else b
+
+    with pytest.raises(UserError, match=r"3 steps in a row .* by 40 images"):  # the log of half the budget
+        engine(make(Line), tmp_path, batches=poisoned).fit()
+
+
+def test_bad_steps_of_one_group_are_counted_although_the_other_group_is_well(tmp_path):
+    family = make(Duel)
+    family.weights = {"distance": float("nan"), "adversarial": 0.0}  # of the generator only
+    before = weights(family.generator)
+    with pytest.raises(UserError, match="3 steps in a row with a loss or gradient of 'generator'"):
+        engine(family, tmp_path).fit()
+    assert torch.equal(weights(family.generator), before)
+    assert torch.isfinite(weights(family.discriminator)).all()
+
+
+OPTIMIZERS = {
+    "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+    "adam": {"betas": [0.9, 0.99], "eps": 1e-8, "weight_decay": 0.01},
+    "adamw": {"betas": [0.9, 0.99], "eps": 1e-8, "weight_decay": 0.01},
+}
+
+
+def test_every_optimizer_is_tried_with_bad_steps():
+    assert set(OPTIMIZERS) == set(names("optimizer"))
+
+
+def without_its_first(stream):
+    def rest(start):
+        return stream(start + 8)
+
+    return rest
+
+
+@pytest.mark.parametrize("clip", [None, 0.1])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_bad_first_step_leaves_no_trace_in_weights_or_moments(tmp_path, name, clip):
+    stream = batches()
+
+    def poisoned(start):
+        for i, b in enumerate(stream(start)):
+            yield replace(b, ab=b.ab * float("nan")) if i == 0 else b
+
+    optim = {k: v for k, v in SGD.items() if k not in ("momentum", "nesterov")}
+    optim |= {"optimizer": name, "clip": clip, **OPTIMIZERS[name]}
+    bad, good = make(Line), make(Line)
+    one = engine(bad, tmp_path / "bad", batches=poisoned, optim=optim)
+    other = engine(
+        good, tmp_path / "good", batches=without_its_first(stream), optim=optim, budget=Budget(images=72, seconds=None)
+    )
+    one.fit()
+    other.fit()
+    assert torch.equal(weights(bad), weights(good))
+    ours, theirs = (runner.optimizers.state_dict()["net"]["state"] for runner in (one, other))
+    assert all(
+        torch.equal(ours[i][key], theirs[i][key]) for i in ours for key in ours[i] if torch.is_tensor(ours[i][key])
+    )
+
+
+def test_an_optimizer_that_knows_no_flag_is_not_stepped_either(tmp_path):
+    family = make(Line)
+    runner = engine(family, tmp_path)
+    group = runner.optimizers.groups["net"]
+    group.optimizer = torch.optim.Rprop([{"params": group.parameters, "pace": 1.0}])
+    before = weights(family)
+    family.weights = {"distance": float("nan"), "noise": 0.0}
+    with pytest.raises(UserError, match="3 steps in a row"):
+        runner.fit()
+    assert torch.equal(weights(family), before)
 
 
 def test_a_validation_that_is_not_a_number_is_never_the_best(tmp_path):

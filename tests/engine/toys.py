@@ -140,5 +140,5 @@ def engine(family: Family, folder: Path, **changes: Any) -> Engine:
     return Engine(**{**arguments, **changes})
 
 
-def weights(family: Family) -> torch.Tensor:
+def weights(family: torch.nn.Module) -> torch.Tensor:
     return torch.cat([p.detach().reshape(-1) for p in family.parameters()])

@@ -8,12 +8,21 @@ import socket
 import subprocess
 import sys
 import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from engine.toys import SGD, engine
+from families.conftest import alike, learners, pictures, small
 from PIL import Image
+from safetensors.torch import load_file
+
+from colorbench.engine.budget import Budget
+from colorbench.engine.ranks import Ranks
 
 HERE = str(Path(__file__).parent)
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -48,6 +57,81 @@ def test_two_ranks_take_the_steps_of_one(tmp_path):
     torch.testing.assert_close(a, weights(alone), atol=1e-6, rtol=1e-5)
 
 
+class Meeting:
+    """Two threads that hand in a value and get both."""
+
+    def __init__(self) -> None:
+        self.barrier, self.values = threading.Barrier(2, timeout=120), [None, None]
+
+    def exchange(self, index, value):
+        self.values[index] = value
+        self.barrier.wait()
+        both = list(self.values)
+        self.barrier.wait()
+        return both
+
+
+@dataclass(frozen=True)
+class Threads(Ranks):
+    """Ranks of one process: the same steps as over sockets, and no process to start."""
+
+    meeting: Meeting | None = None
+
+    def sum(self, tensor):
+        first, second = self.meeting.exchange(self.index, tensor)
+        return first + second
+
+    def any(self, flag):
+        return any(self.meeting.exchange(self.index, flag))
+
+    def broadcast(self, value):
+        return self.meeting.exchange(self.index, value)[0]
+
+
+def train(family, folder, ranks):
+    """20 steps of plain descent on this rank's share of every batch of 8. (Adam divides gradients that are all rounding
+    by their own size, and so makes them large: it would hide what is asked.)"""
+
+    def share(start):
+        while True:
+            yield EVERY[start // 8 % len(EVERY)].split(8 // ranks.count)[ranks.index]
+            start += 8
+
+    budget = Budget(images=8 * 20, seconds=None)
+    engine(family, folder, batches=share, ranks=ranks, optim={**SGD, "lr": 1e-4}, budget=budget).fit()
+
+
+EVERY = [pictures(8, 16, seed) for seed in range(3)]
+ROUNDING = 1e-5
+"""Group norm, which knows no batch, lets two ranks and one differ by as much and more after 20 steps (1.4e-4)."""
+
+
+QUICK = ("unetgan", "pix2pix", "vae")
+
+
+@pytest.mark.parametrize(
+    "model", [pytest.param(m, marks=[] if m in QUICK else pytest.mark.slow) for m in alike(learners())]
+)
+def test_two_ranks_train_every_model_as_one_does(model, tmp_path):
+    families = [small(model) for _ in range(3)]
+    for family in families:
+        family.prepare(EVERY)
+    train(families[0], tmp_path / "one", Ranks())
+    meeting = Meeting()
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            pool.submit(train, family, tmp_path / str(i), Threads(i, 2, meeting=meeting))
+            for i, family in enumerate(families[1:])
+        ]
+    for run in runs:
+        run.result()
+    one, two, other = (family.state_dict() for family in families)
+    assert all(torch.equal(two[key], other[key]) for key in two)
+    gaps = {key: float((two[key].double() - one[key].double()).abs().max()) for key in two if two[key].numel()}
+    worst = max(gaps, key=gaps.get)
+    assert gaps[worst] <= ROUNDING, worst
+
+
 def test_torchrun_makes_one_run_and_skips_it_the_second_time(overrides, tmp_path):
     command = [
         sys.executable,
@@ -68,6 +152,54 @@ def test_torchrun_makes_one_run_and_skips_it_the_second_time(overrides, tmp_path
     second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
     assert second.returncode == 0, second.stderr
     assert second.stdout.count("finished before") == 1
+
+
+SUICIDE = """
+import os, signal
+from pathlib import Path
+from colorbench.engine.engine import Engine
+from colorbench.__main__ import main
+
+step, told = Engine._step, Path("died")
+
+def dying(self, *arguments):
+    if self.ranks.index == 1 and self.clock.images == 48 and not told.exists():
+        told.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    step(self, *arguments)
+
+Engine._step = dying
+main()
+"""
+
+
+def torchrun(*words, cwd, restarts=0):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}"]
+    command += [f"--max-restarts={restarts}", "--monitor-interval=0.5", *words]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240)
+
+
+@pytest.mark.slow
+def test_a_lost_rank_ends_the_other_in_one_line_and_torchrun_goes_on_to_the_same_weights(overrides, tmp_path):
+    (tmp_path / "dying.py").write_text(SUICIDE)
+    words = overrides("evaluate=false", "engine.validate_every=16")
+    whole = torchrun("-m", "colorbench", *words, f"output={tmp_path / 'whole'}", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    once = torchrun("dying.py", *words, f"output={tmp_path / 'once'}", cwd=tmp_path)
+    assert once.returncode != 0
+    (tmp_path / "died").unlink()
+    (line,) = [line for line in once.stderr.splitlines() if line.startswith("colorbench: ")]
+    assert "another rank was lost" in line or "stopped by SIGTERM" in line
+    assert "Traceback" not in once.stderr.partition("ChildFailedError")[0].partition("torch.distributed.elastic")[0]
+    again = torchrun("dying.py", *words, f"output={tmp_path / 'again'}", cwd=tmp_path, restarts=1)
+    assert again.returncode == 0, again.stderr
+    one, other = (
+        {key: value for f in (tmp_path / name).rglob("last/weights.safetensors") for key, value in load_file(f).items()}
+        for name in ("whole", "again")
+    )
+    assert one.keys() == other.keys() != set()
+    assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 @pytest.mark.slow
