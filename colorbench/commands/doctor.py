@@ -5,6 +5,10 @@ there is, through the same engine as every model: a convolutional net learns the
 half-way, resumed from its checkpoint, and its curve is drawn. A scalar is so easy to learn that a failure is never the
 model's: it is the plumbing's. Lines say ok, note (something optional is absent) or FAIL; the exit code is 1 if one says
 FAIL. Nothing is downloaded, and no setting is needed; ``device=cuda`` and ``precision=fp32`` choose what is tried.
+
+``--profile [model=unet,ddpm] [KEY=VALUE ...]`` prints instead where a run's time goes: of every model that learns, or
+of those named, the share of the wall time in data, forward and backward pass, optimizer, averaging, checks, logging,
+validation, saving and curves. A short run of the configuration is measured and scaled to its budget.
 """
 
 import time
@@ -18,7 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run every check; 1 if one failed."""
     parser = command.parser("doctor", __doc__)
     parser.add_argument("words", nargs="*", metavar="KEY=VALUE", help="device=..., precision=... (auto)")
-    options = _options(parser.parse_args(argv).words)
+    parser.add_argument("--profile", action="store_true", help="the share of each part of a training, by model")
+    parser.add_argument("--steps", type=int, default=10, help="of training that the profile measures (10)")
+    arguments = parser.parse_args(argv)
+    if arguments.profile:
+        return _profile(arguments.words, arguments.steps)
+    options = _options(arguments.words)
     from colorbench.training.doctor import (
         Absent,
         Check,
@@ -59,6 +68,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{verdict:4}  {name:9}  {' '.join(text.split())}  ({time.perf_counter() - started:.1f} s)", flush=True)
     print("everything that an experiment needs works" if not failed else f"{failed} check(s) failed")
     return 1 if failed else 0
+
+
+def _profile(words: Sequence[str], steps: int) -> int:
+    from colorbench.runs import config
+    from colorbench.training.profile import shares, table
+
+    if steps < 5:
+        raise UserError(f"--steps: expected 5 or more, got {steps}")
+    named = [word.partition("=")[2] for word in words if word.startswith("model=")]
+    others = [word for word in words if not word.startswith("model=")]
+    models = named[-1].split(",") if named else [name for name in config.options("model") if _learns(name)]
+    for model in models:
+        rows = {model: shares(config.compose([f"model={model}", *others]), model, steps)}
+        print("\n".join(table(rows).splitlines()[0 if model == models[0] else 2 :]), flush=True)
+    return 0
+
+
+def _learns(model: str) -> bool:
+    """Has it something to train?"""
+    from colorbench.registry import names
+    from colorbench.runs import config
+    from colorbench.training.schema import on_paper
+
+    names("family")  # imports them all: on paper, what a module makes as it is imported would have no content
+    return bool(on_paper(config.compose([f"model={model}"])["model"]).trainable())
 
 
 def _options(argv: Sequence[str]) -> dict[str, str]:
