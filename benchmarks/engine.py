@@ -57,6 +57,7 @@ class Silent:
     """A record, and a monitor that looks at nothing."""
 
     best = "val/none"
+    gray: dict[str, float] = {}
 
     def log(self, images: int, values: Any) -> None:
         """Nothing."""
