@@ -20,9 +20,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -57,7 +58,7 @@ class Silent:
     """A record, and a monitor that looks at nothing."""
 
     best = "val/none"
-    gray: dict[str, float] = {}
+    gray: Mapping[str, float] = MappingProxyType({})
 
     def log(self, images: int, values: Any) -> None:
         """Nothing."""
