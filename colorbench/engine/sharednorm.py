@@ -22,7 +22,7 @@ def share_norms(module: nn.Module, ranks: Ranks) -> None:
     for part in module.modules():
         if isinstance(part, _BatchNorm) and ranks.count > 1:
             part.__class__ = SharedNorm
-            part.ranks = ranks
+            vars(part)["ranks"] = ranks
 
 
 class SharedNorm(_BatchNorm):
@@ -55,6 +55,9 @@ class SharedNorm(_BatchNorm):
     @torch.no_grad()
     def _remember(self, mean: Tensor, var: Tensor, n: int) -> None:
         """The moving averages, of the unbiased variance of ``n`` numbers, as torch's."""
+        assert self.num_batches_tracked is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
         self.num_batches_tracked.add_(1)
         momentum = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean.to(self.running_mean), momentum)

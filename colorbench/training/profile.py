@@ -123,11 +123,11 @@ def watched() -> Iterator[Watch]:
 def shares(config: Mapping[str, Any], model: str, steps: int) -> dict[str, float]:
     """Of a run of ``config``: {part of NAMES: share of the wall time}, which sum to 1, and ``images_per_second`` of
     its steps. Raises UserError for a budget without a number of images."""
-    whole = Budget(**config["budget"])
+    whole = Budget(images=config["budget"]["images"], seconds=None)
     if whole.images is None:
         raise UserError("budget.images: a profile needs a number of images, to know how often there is a validation")
     images = steps * config["batch_size"]
-    short = {**config, "budget": {"images": images, "seconds": None}, "evaluate": False, "force": True}
+    short = {**config, "budget": {"images": images, "seconds": None, "epochs": None}, "evaluate": False, "force": True}
     short["engine"] = {**config["engine"], "log_every": "20%", "validate_every": "50%", "keep_every": None}
     with TemporaryDirectory() as scratch, watched() as watch:
         short["output"] = str(Path(scratch))
