@@ -26,7 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -59,7 +59,8 @@ class Recipe:
     size: side of the square, pixels. limits: kept pictures of each split at most (None: all).
     min_chroma: mean Lab chroma below which a picture is dropped as near-gray. min_contrast: standard deviation of L*
     below which it is flat. min_side: shorter side of the original in pixels below which it is tiny.
-    duplicates: keep pictures whose file or whose resized pixels were seen before?
+    duplicates: keep pictures whose file or whose resized pixels were seen before? filtered: the splits whose near-gray
+    and flat pictures are dropped, all or train.
     """
 
     size: int
@@ -68,6 +69,18 @@ class Recipe:
     min_contrast: float
     min_side: int
     duplicates: bool
+    filtered: str = "all"
+
+    @property
+    def spoken(self) -> dict[str, Any]:
+        """What a cache's name hashes; what it did not say before it had a choice, it does not say now."""
+        return {key: value for key, value in asdict(self).items() if (key, value) != ("filtered", "all")}
+
+    def of(self, split: Split | None) -> "Recipe":
+        """What a split's pictures must be like."""
+        if self.filtered in ("all", split):
+            return self
+        return replace(self, min_chroma=0.0, min_contrast=0.0)
 
 
 def find_or_build(
@@ -165,7 +178,7 @@ def _rank(item: Item) -> tuple[int, int, str]:
 def _key(source: Source, name: str, recipe: Recipe, items: Sequence[Item]) -> str:
     digest = hashlib.sha256()
     made_by = {"version": VERSION, "source": name, "where": source.where(), "describe": dict(source.describe())}
-    digest.update(json.dumps(made_by | asdict(recipe), sort_keys=True).encode())
+    digest.update(json.dumps(made_by | recipe.spoken, sort_keys=True).encode())
     for item in items:
         digest.update(f"{item.name}\0{item.split}\0{item.stamp}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
@@ -304,7 +317,7 @@ class _Build:
             if self._full(item.split):
                 continue
             hashed = _digest(answer.pixels) if isinstance(answer, Rendered) else ""
-            reason = self._objection(answer, chroma, contrast, hashed)
+            reason = self._objection(item.split, answer, chroma, contrast, hashed)
             split = str(item.split)
             files.row(
                 item.name,
@@ -324,13 +337,15 @@ class _Build:
                 self.seen[answer.sha256] = self.seen[hashed] = item.name
                 files.picture(split, answer)
 
-    def _objection(self, answer: Rendered | Dropped, chroma: float, contrast: float, hashed: str) -> str:
+    def _objection(
+        self, split: Split | None, answer: Rendered | Dropped, chroma: float, contrast: float, hashed: str
+    ) -> str:
         """Why a picture is not used; empty when it is."""
         if isinstance(answer, Dropped):
             return answer.reason
         twin = self.seen.get(answer.sha256) or self.seen.get(hashed)
         again = f"duplicate: of {twin}" if twin and not self.recipe.duplicates else ""
-        return objection(answer, chroma, contrast, self.recipe) or again
+        return objection(answer, chroma, contrast, self.recipe.of(split)) or again
 
     def _journal(self, files: "_Files") -> None:
         state = {"done": self.done, "kept": self.kept, "dropped": self.dropped, "manifest": files.rows.tell()}
@@ -442,7 +457,7 @@ def objection(picture: Rendered, chroma: float, contrast: float, recipe: Recipe)
 
 def census(folder: Path, source: Source, recipe: Recipe) -> Path:
     """Beside the caches: where a streamed source's verdicts are remembered, for this size and these filters."""
-    what = json.dumps({"version": VERSION, "describe": dict(source.describe())} | asdict(recipe), sort_keys=True)
+    what = json.dumps({"version": VERSION, "describe": dict(source.describe())} | recipe.spoken, sort_keys=True)
     return folder.parent / f"census-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -107,12 +107,13 @@ def prepared(
     workers: SeveralOrNone | None,
     threads: SeveralOrNone | None,
     resident_share: Share,
+    filtered: Literal["all", "train"] = "all",
     name: str = "data",
     tell: Callable[[str], None] = print,
 ) -> DataSet:
     """See conf/data/base/prepared.yaml for what each key means."""
     limits = {"train": limit, "val": val_limit, "test": test_limit}
-    recipe = Recipe(size, limits, min_chroma, min_contrast, min_side, duplicates)
+    recipe = Recipe(size, limits, min_chroma, min_contrast, min_side, duplicates, filtered)
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
     folder = find_or_build(source, name, recipe, Path(cache).expanduser(), workers, tell)
     meta = read_meta(folder)

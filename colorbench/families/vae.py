@@ -46,8 +46,8 @@ class VAE(Family):
         network: nn.Module,
         distance: Distance,
         perceptual: Distance | None,
-        divergence: Literal["sum", "mean"],
         weights: Mapping[str, NotNegative],
+        divergence: Literal["sum", "mean"] = "sum",
     ) -> None:
         super().__init__()
         self.network, self.distance, self.perceptual, self.divergence = network, distance, perceptual, divergence

@@ -43,11 +43,11 @@ class Latent(nn.Module):
         max_width: Channels,
         levels: Depth,
         skips: bool,
-        prior: Literal["learned", "standard"],
         posterior_width: Channels,
         norm: Norm,
         activation: Activation,
         trunk: Trunk | None = None,
+        prior: Literal["learned", "standard"] = "learned",
     ) -> None:
         super().__init__()
         self.latent, self.stride, self.skips = latent, 2**levels, skips

@@ -49,6 +49,8 @@ NOT_SCIENCE = (
 )
 """Keys that do not change what a run computes. The data's pictures enter the hash by their fingerprint instead."""
 
+UNSAID = {"budget.epochs": None, "init_map": None, "data.filtered": "all"}
+"""Keys that earlier runs do not know, and the value that means what was done before there were any."""
 
 _PLUGINS = ("joblib", "submitit_local", "submitit_slurm", "optuna")
 
@@ -167,9 +169,11 @@ def science(config: Mapping[str, Any], *without: str) -> dict[str, Any]:
         for parent in parents:
             node = node.get(parent) or {}
         node.pop(leaf, None)
-    for node, key in ((left.get("budget", {}), "epochs"), (left, "init_map")):
-        if node.get(key) is None:  # what says nothing leaves the names of earlier runs as they are
-            node.pop(key, None)
+    for key, nothing in UNSAID.items():  # what says nothing leaves the names of earlier runs as they are
+        *above, leaf = key.split(".")
+        node = left.get(above[0], {}) if above else left
+        if node.get(leaf, nothing) == nothing:
+            node.pop(leaf, None)
     return left
 
 

@@ -1,15 +1,20 @@
 """Stages: a chain of runs, each from the weights of the last.
 
 Every stage is a run folder like any other, named by what it computes and by the stage it starts from; so the same
-line again skips the stages that are finished and goes on in the one that was cut.
+line again skips the stages that are finished and goes on in the one that was cut. In the end one figure shows what each
+stage made of the same pictures: gray | truth | the stages, called as their files are.
 """
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from colorbench.errors import UserError
 from colorbench.registry import build, load_plugins
+from colorbench.report.preview import write_preview
+from colorbench.report.sheet import gather
 from colorbench.runs.config import choices, compose, conf_dir
 from colorbench.training.train import train
 
@@ -58,7 +63,30 @@ def run(stages: Sequence[Sequence[str]]) -> list[Path]:
             choices=chosen,
         )
         folders.append(done.path)
+    figure = draw(folders, [called(number, words) for number, words in enumerate(stages, 1)])
+    if figure is not None:
+        print(f"stages: {figure}")
     return folders
+
+
+def called(number: int, words: Sequence[str]) -> str:
+    """What a figure calls a stage: 3_fine-tuned_with_VGG is "fine-tuned with VGG"; one without a file has a number."""
+    experiments = [word.split("=", 1)[1] for word in words if word.lstrip("+").startswith("experiment=")]
+    name = experiments[-1].rpartition("/")[2] if experiments else ""
+    own = name if "/" in "".join(experiments) or f"experiment={name}" in RECIPE else ""
+    return re.sub(r"^\d+_|^recipe_", "", own).replace("_", " ") or f"stage {number}"
+
+
+def draw(folders: Sequence[Path], names: Sequence[str]) -> Path | None:
+    """gray | truth | every stage, in the last stage's folder; None where they share no protocol with pictures."""
+    found = [{e.protocol.id: e for e in gather([folder]) if e.record["kind"] == "model"} for folder in folders]
+    shared = [id for id in found[-1] if all(id in one for one in found)]
+    if not shared or not found[-1][shared[-1]].protocol.gallery:
+        return None
+    trivial = {e.record["name"]: e for e in gather(folders[-1:]) if e.protocol.id == shared[-1]}
+    rows = [one[shared[-1]] for one in found]
+    named = [replace(e, record={**e.record, "name": name}) for e, name in zip(rows, names, strict=True)]
+    return write_preview([trivial["gray"], trivial["truth"], *named], folders[-1] / "stages.png", across=1)
 
 
 def _plan(number: int, words: Sequence[str]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Start: the weights that a new run begins with, of another run or of another program, and nothing taken in silence.
 
-init_from=RUN                  the same networks: all of them, strictly. Another family (a regression's U-Net as the
-                               generator of a game): each network whose tensors have the names and shapes of one
-                               there, the one of its own name first; what starts anew is said.
+init_from=RUN                  the same model: all of it, strictly. Another (a regression's U-Net as the generator of
+                               a game): each network whose tensors have the names and shapes of one there, that of
+                               its own name if there is one; what was taken and what starts anew is said.
 init_from=FILE init_map=MAP    another program's checkpoint. MAP is yaml, {tensor of ours: tensor of theirs, or null
                                for one that starts anew}, and names every tensor of ours. Without it a proposal is
                                written, by names and then by order and shape, for a person to read: it is asked
@@ -47,8 +47,6 @@ def _of_networks(family: Family, weights: State, source: str, tell: Callable[[st
     """Network by network; False, and nothing is changed, when none fits or one of the same name does not."""
     theirs = {name: _below(weights, name) for name in dict.fromkeys(key.split(".", 1)[0] for key in weights)}
     ours = dict(_networks(family))
-    if set(ours) <= set(theirs):  # the same networks, built otherwise
-        return False
     taken: dict[str, str] = {}
     for name, network in ours.items():
         wanted = _shapes(network.state_dict())

@@ -406,3 +406,19 @@ def test_the_progress_of_a_limited_build_speaks_of_the_pictures_that_it_looks_at
     ]
     recipe = Recipe(32, {"train": 80, "val": None, "test": 100}, 0.0, 0.0, 1, True)
     assert cache_module._wanted(items, recipe) == 80 + 300 + 100
+
+
+def test_gray_pictures_can_be_dropped_from_training_alone(tmp_path: Path, config: Config) -> None:
+    root = tmp_path / "pictures"
+    for split in ("train", "val", "test"):
+        (root / split).mkdir(parents=True)
+        for i in range(4):
+            picture = photo(100 * len(split) + i)
+            (picture.convert("L").convert("RGB") if i == 0 else picture).save(root / split / f"{split}{i}.png")
+    node = config(root)
+    node["source"]["splits"] = {"train": "train", "val": "val", "test": "test"}
+    everywhere = open_data(node, tell=print)
+    assert [len(p) for p in (everywhere.train, everywhere.val, everywhere.test)] == [3, 3, 3]
+    training = open_data({**node, "filtered": "train"}, tell=print)
+    assert [len(p) for p in (training.train, training.val, training.test)] == [3, 4, 4]
+    assert open_data({**node, "filtered": "all"}, tell=print).folder == everywhere.folder

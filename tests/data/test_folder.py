@@ -11,6 +11,8 @@ from colorbench.data.dataset import open_data
 from colorbench.data.folder import Folder, printable
 from colorbench.data.source import Dropped, Item, hashed_split
 from colorbench.errors import UserError
+from colorbench.registry import build
+from colorbench.runs.config import compose
 from colorbench.registry import check
 from tests.data.conftest import FOLDER, Config, photo
 
@@ -162,3 +164,32 @@ def test_pipes_and_devices_are_dropped_and_never_waited_for(photos: Path, config
     found = {row["name"]: row["reason"] for row in manifest(data.folder) if row["verdict"] == "dropped"}
     odd = ("pipe.png", "zero.png", "random.jpg")
     assert {name: found[name] for name in odd} == dict.fromkeys(odd, "unreadable: not a regular file")
+
+
+def of_yaml(name: str, root: Path) -> dict[str, str | None]:
+    node = compose([f"data={name}", f"data.root={root}"])["data"]["source"]
+    return {item.name: item.split for item in build("source", node).items()}
+
+
+def test_the_kaggle_landscapes_keep_their_own_test_and_their_gray_twins_stay_out(tmp_path: Path) -> None:
+    add(
+        tmp_path,
+        *(
+            f"{split}_{kind}/image{i}.jpg"
+            for split in ("train", "test")
+            for kind in ("color", "black")
+            for i in range(40)
+        ),
+    )
+    found = of_yaml("kaggle_landscape", tmp_path)
+    assert set(found) == {f"{split}_color/image{i}.jpg" for split in ("train", "test") for i in range(40)}
+    assert {name for name, split in found.items() if split == "test"} == {f"test_color/image{i}.jpg" for i in range(40)}
+    assert {split for name, split in found.items() if name.startswith("train")} == {"train", "val"}
+
+
+def test_coco_is_judged_on_the_first_10000_of_test2017(tmp_path: Path) -> None:
+    add(tmp_path, "train2017/a.jpg", "val2017/b.jpg", *(f"test2017/{i:012d}.jpg" for i in range(10003)))
+    found = of_yaml("coco_test10k", tmp_path)
+    judged = sorted(name for name, split in found.items() if split == "test")
+    assert judged == [f"test2017/{i:012d}.jpg" for i in range(10000)]
+    assert {found["train2017/a.jpg"], found["val2017/b.jpg"]} == {"train", "val"}

@@ -56,3 +56,33 @@ def test_a_latent_of_no_use_is_not_counted_as_active():
     (objective,) = family.objectives(batch, Noise.of(0, batch.ids), family.weights)
     assert float(objective.logs["active_latents"]) == 0.0
     assert float(objective.logs["kl_per_latent"]) == 0.0
+
+
+def test_the_prior_of_the_seed_is_the_standard_normal_and_no_weights_are_spent_on_it():
+    batch = pictures(4)
+    family, noise = small("vae", "model.network.prior=standard").train(), Noise.of(0, batch.ids)
+    optimizers = adam(family)
+    step(family, optimizers, batch, noise)
+    family.eval()
+    assert not any("prior" in name for name, _ in family.named_parameters())
+    eps = noise.normal("prior", family.network.latent)
+    with torch.no_grad():
+        _, _, (mu, logvar) = family.network(batch.L, batch.ab, eps)
+        other = family.network.draw(batch.L, eps)
+    assert not mu.any()
+    assert not logvar.any()
+    torch.testing.assert_close(family.colorize(batch.L, noise), other)
+
+
+def test_a_mean_divergence_is_the_sum_over_the_number_of_latents():
+    batch = pictures(4)
+    noise = Noise.of(0, batch.ids)
+    logs = []
+    for how in ("sum", "mean"):
+        (objective,) = (
+            small("vae", f"model.divergence={how}")
+            .eval()
+            .objectives(batch, noise, {"kl": 1.0, "distance": 0.0, "perceptual": 0.0})
+        )
+        logs.append(objective)
+    torch.testing.assert_close(logs[0].loss / 16, logs[1].loss)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from colorbench.errors import UserError
 from colorbench.runs import config
@@ -14,7 +15,13 @@ from colorbench.training.train import train
 
 EIGHT = ("resnet", "unet", "gan", "unetgan", "vae", "unetvae", "ddpm", "ddim")
 PRESETS = ("seed_000", "seed_000_plain", "seed_002", "seed_003", "seed_004")
-PARTS = ("seed_002/1_subset", "seed_002/2_full", "seed_002/3_vgg", "seed_003/1_pretrain", "seed_003/2_game")
+PARTS = (
+    "seed_002/1_subset",
+    "seed_002/2_fine-tuned",
+    "seed_002/3_fine-tuned_with_VGG",
+    "seed_003/1_pretrain",
+    "seed_003/2_game",
+)
 WORDS = [
     *([f"experiment={name}"] for name in (*PRESETS, *PARTS)),
     *(["experiment=seed_001", f"model={model}"] for model in EIGHT),
@@ -88,14 +95,22 @@ DOCUMENTS: dict[tuple[str, ...], dict[str, Any]] = {
         "model.weights.kl": 0.001,
     },
     ("seed_001", "ddim"): {"sampler.sampler": "ddim", "sampler.steps": 50},
-    ("seed_002/1_subset",): {"budget.epochs": 30, "model.family": "pix2pix", "data.size": 256},
-    ("seed_002/2_full",): {
+    ("seed_002/1_subset",): {
+        "budget.epochs": 30,
+        "data.source.first.test2017": 10000,
+        "data.test_limit": 10000,
+        "protocol.name": "test10k",
+        "data.filtered": "train",
+        "model.family": "pix2pix",
+        "data.size": 256,
+    },
+    ("seed_002/2_fine-tuned",): {
         "budget.epochs": 4,
         "data.limit": None,
         "optim.lr": 5e-5,
         "model.perceptual.distance": "none",
     },
-    ("seed_002/3_vgg",): {
+    ("seed_002/3_fine-tuned_with_VGG",): {
         "budget.epochs": 1,
         "model.perceptual.distance": "vgg_feature",
         "model.weights.perceptual": 0.1,
@@ -209,10 +224,21 @@ def _offline(*_: Any, **__: Any) -> None:
 
 def test_the_stages_of_an_experiment_are_the_files_of_its_folder() -> None:
     assert stages.split(["experiment=seed_002", "seed=1"]) == [
-        [f"experiment=seed_002/{part}", "seed=1"] for part in ("1_subset", "2_full", "3_vgg")
+        [f"experiment=seed_002/{part}", "seed=1"] for part in ("1_subset", "2_fine-tuned", "3_fine-tuned_with_VGG")
     ]
     with pytest.raises(UserError, match="experiment=seed_004: has no stages"):
         stages.split(["experiment=seed_004"])
+
+
+def test_the_figure_of_the_stages_calls_them_as_the_document_does() -> None:
+    parts = stages.split(["experiment=seed_002", "scale=small"])
+    assert [stages.called(n, words) for n, words in enumerate(parts, 1)] == [
+        "subset",
+        "fine-tuned",
+        "fine-tuned with VGG",
+    ]
+    assert stages.called(2, ["experiment=families", "optim.lr=1e-4"]) == "stage 2"
+    assert stages.called(1, ["experiment=recipe_subset"]) == "subset"
 
 
 def tiny(photos: Path, tmp_path: Path, *words: str) -> list[str]:
@@ -259,7 +285,15 @@ def ran(words: list[str]) -> Path:
     ).path
 
 
-@pytest.mark.parametrize("words", [w for w in WORDS if "/" not in w[0]], ids=" ".join)
+SLOW = pytest.mark.slow
+RUNS = [
+    pytest.param(words, marks=() if words[0][-8:] in PRESETS or words[-1] in ("model=unetgan", "model=vae") else SLOW)
+    for words in WORDS
+    if "/" not in words[0]
+]
+
+
+@pytest.mark.parametrize("words", RUNS, ids=" ".join)
 def test_a_preset_trains_and_is_judged(words: list[str], photos: Path, tmp_path: Path) -> None:
     run = ran(tiny(photos, tmp_path, *words))
     assert open_run(run).status["state"] == "finished"
@@ -270,8 +304,10 @@ def test_a_preset_trains_and_is_judged(words: list[str], photos: Path, tmp_path:
 
 @pytest.mark.parametrize("name", ["seed_002", "seed_003"])
 def test_a_presets_stages_go_on_from_each_other(name: str, photos: Path, tmp_path: Path) -> None:
-    words = [tiny(photos, tmp_path, *stage, "evaluate=false") for stage in stages.split([f"experiment={name}"])]
+    words = [tiny(photos, tmp_path, *stage) for stage in stages.split([f"experiment={name}"])]
     folders = stages.run(words)
+    with Image.open(folders[-1] / "stages.png") as figure:
+        assert figure.width > figure.height * 1.5  # gray, truth and every stage beside each other, two pictures below
     assert len(folders) == len(words)
     assert all(open_run(folder).status["state"] == "finished" for folder in folders)
     assert [bool(open_run(folder).config["init_from"]) for folder in folders] == [False, *[True] * (len(folders) - 1)]

@@ -104,6 +104,20 @@ def test_the_network_of_a_regression_becomes_the_generator_of_a_game_and_it_is_s
     assert told[1].endswith("starts anew: discriminator; not taken: nothing")
 
 
+def test_a_game_goes_on_with_a_perceptual_distance_that_it_did_not_have(
+    run: Callable[..., str], start: Callable[..., list[str]]
+) -> None:
+    model = composed("unetgan", generator=UNET, discriminator=PATCH)
+    judged = composed(
+        "unetgan", "perceptual=trunk", "perceptual.trunk.weights=none", generator=UNET, discriminator=PATCH
+    )
+    before, after = made(model, 1), made(judged, 2)
+    told = start(after, run(model, before))
+    assert same(after.generator, before.generator)
+    assert same(after.discriminator, before.discriminator)
+    assert told[-1].endswith("starts anew: nothing; not taken: nothing")
+
+
 def test_a_res_u_net_on_a_trunk_does_so_too(run: Callable[..., str], start: Callable[..., list[str]]) -> None:
     trunk = ("trunk=lite0", "trunk.weights=none", "trunk.width=8")
     model = composed("unet", "network@model.network=resunet", *trunk, network={"blocks": 1})
