@@ -10,7 +10,6 @@ raises the OSError that says why; :func:`told` makes a UserError of it.
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import json
 import math
@@ -23,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colorbench import lock
 from colorbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -151,7 +151,9 @@ def append(file: Path, text: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or a folder's list of names is on the disk. A file system that cannot do it is no error."""
+    """Wait until a file or a folder's list of names is on the disk. A system that cannot do it is no error."""
+    if os.name == "nt" and path.is_dir():
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -167,13 +169,13 @@ def owning(folder: Path) -> Iterator[None]:
     """Make the folder and be its one owner, waiting for another process that is; the system takes a dead one's hold
     back. Where a file system cannot lock, nobody waits. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
+    own = lock.Lock(folder / ".lock")
+    with contextlib.suppress(OSError):
+        own.take(wait=True)
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        own.give_back()
 
 
 def clear(folder: Path, *, owned: bool = False) -> None:
@@ -182,8 +184,23 @@ def clear(folder: Path, *, owned: bool = False) -> None:
     host = "*" if owned else _HOST
     for part in folder.glob(_PART.format(host=host, process="*", number="*")):
         process = part.name.split("-")[2]
-        if owned or not os.path.exists(f"/proc/{process}"):
+        if owned or not _lives(int(process)):
             part.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    """Is there such a process on this machine? Where nobody can tell, yes."""
+    if os.path.exists("/proc/self"):
+        return os.path.exists(f"/proc/{process}")
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def one_line(error: OSError, what: object, then: str) -> UserError:

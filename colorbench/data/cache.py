@@ -16,7 +16,6 @@ Pictures stand in the order of a hash of their names, so the first n of them are
 
 import csv
 import errno
-import fcntl
 import hashlib
 import io
 import json
@@ -25,7 +24,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +39,7 @@ from colorbench.data.ahead import ahead
 from colorbench.data.pace import Pace
 from colorbench.data.source import SPLITS, Dropped, Item, Rendered, Source, Split, hashed_split
 from colorbench.errors import UserError
+from colorbench.lock import Lock, Taken
 from colorbench.noise import stable_id
 from colorbench.spreadsheet import guarded, plain
 
@@ -93,10 +93,9 @@ def find_or_build(
         return folder
     try:
         root.mkdir(parents=True, exist_ok=True)
-        lock = open(folder.with_suffix(".lock"), "a+")  # noqa: SIM115 (held until the build ends)
     except OSError as error:
         raise _disk_error(error, root) from error
-    with lock, _locked(lock, folder, tell):
+    with _locked(folder, tell):
         flaw = _flaw(folder, recipe.size)
         if flaw is not None:  # whoever held the lock may have built it
             try:
@@ -185,22 +184,21 @@ def _key(source: Source, name: str, recipe: Recipe, items: Sequence[Item]) -> st
 
 
 @contextmanager
-def _locked(lock: IO[str], folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+def _locked(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock of a cache; the system gives it back when a holder dies, however it dies."""
+    lock = Lock(folder.with_suffix(".lock"))
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        tell(f"waiting for process {lock.read().strip() or '?'}, which is building the cache {folder.name}")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    lock.seek(0)
-    lock.truncate()
-    with suppress(OSError):  # a name for whoever waits; a full disk has no room for it
-        os.write(lock.fileno(), str(os.getpid()).encode())
+        try:
+            lock.take(str(os.getpid()))
+        except Taken as taken:
+            tell(f"waiting for process {taken.owner or '?'}, which is building the cache {folder.name}")
+            lock.take(str(os.getpid()), wait=True)
+    except OSError as error:
+        raise _disk_error(error, folder.parent) from error
     try:
         yield
     finally:
-        fcntl.flock(lock, fcntl.LOCK_UN)
+        lock.give_back()
 
 
 class _Build:

@@ -114,7 +114,7 @@ def prepared(
     """See conf/data/base/prepared.yaml for what each key means."""
     limits = {"train": limit, "val": val_limit, "test": test_limit}
     recipe = Recipe(size, limits, min_chroma, min_contrast, min_side, duplicates, filtered)
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    workers = _cores() if workers is None else workers
     folder = find_or_build(source, name, recipe, Path(cache).expanduser(), workers, tell)
     meta = read_meta(folder)
     for split in SPLITS:
@@ -137,3 +137,8 @@ def prepared(
 
 def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _cores() -> int:
+    """That this process may use, where the system tells (Linux); else that there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -133,7 +133,9 @@ def stamp(path: str | Path) -> str:
 def render_file(path: Path, item: Item, size: int, *, max_pixels: int, stretch: bool) -> Rendered | Dropped:
     """The picture in a file, if the file still is what was listed."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its other end
+        descriptor = os.open(
+            path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+        )  # a pipe would wait for its other end
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return Dropped("unreadable: not a regular file")

@@ -5,12 +5,14 @@ free by then. A GPU is claimed by the operating system's lock on a file in the t
 lasts; a killed process leaves no claim behind. When all are taken, the runs share them in turn.
 """
 
-import fcntl
+import getpass
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from colorbench.lock import Lock, Taken
 
 
 @contextmanager
@@ -19,16 +21,19 @@ def claim(count: int, folder: Path | None = None) -> Iterator[int]:
     if count < 2:
         yield 0
         return
-    folder = folder or Path(tempfile.gettempdir()) / f"colorbench-{os.getuid()}"
+    folder = folder or Path(tempfile.gettempdir()) / f"colorbench-{getpass.getuser()}"
     folder.mkdir(exist_ok=True)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     names = visible if len(visible) == count else [str(i) for i in range(count)]
     for index, name in enumerate(names):
-        with (folder / f"gpu-{name.strip()}").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                continue
+        lock = Lock(folder / f"gpu-{name.strip()}")
+        try:
+            lock.take()
+        except (Taken, OSError):
+            continue
+        try:
             yield index
-            return
+        finally:
+            lock.give_back()
+        return
     yield os.getpid() % count

@@ -4,25 +4,22 @@
 metrics.jsonl, metrics.csv, log.txt, checkpoints/, previews/, curves.png and eval/. The same command finds the same
 folder: a finished run is skipped, a cut one is resumed.
 
-The lock is the operating system's (flock), so a killed process leaves none behind; on a disk shared between machines
-it holds wherever the file system supports it (NFS 4, Lustre with flock, CephFS).
+The lock is the operating system's (:mod:`colorbench.lock`), so a killed process leaves none behind.
 """
 
-import contextlib
-import errno
-import fcntl
 import json
 import os
 import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
 from colorbench import atomic
 from colorbench.errors import UserError
+from colorbench.lock import Lock, Taken
 
 
 class RunFolder:
@@ -30,36 +27,23 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
-        self._lock: IO[str] | None = None
+        self._lock = Lock(path / "lock")
 
     def __enter__(self) -> "RunFolder":
         """Take the lock; UserError when another process has it or the folder cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / "lock").open("a+")
+            self._lock.take(f"process {os.getpid()} on {socket.gethostname()}")
+        except Taken as taken:
+            owner = taken.owner or "another process"
+            raise Busy(f"{self.path}: {owner} is working on this run; wait for it or choose another seed") from taken
         except OSError as error:
             raise UserError(f"output: cannot write to {self.path} ({error.strerror}); set output=FOLDER") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            self._lock.seek(0)
-            owner = self._lock.read().strip() or "another process"
-            self._lock.close()
-            self._lock = None
-            raise Busy(f"{self.path}: {owner} is working on this run; wait for it or choose another seed") from error
-        self._lock.truncate(0)
-        with contextlib.suppress(OSError):  # a name for whoever waits; a full disk has no room for it
-            os.write(self._lock.fileno(), f"process {os.getpid()} on {socket.gethostname()}".encode())
         self._tidy()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock:
-            self._lock.truncate(0)
-            self._lock.close()
-            self._lock = None
+        self._lock.give_back()
 
     def _tidy(self) -> None:
         """Remove what killed processes left half-written: ours, and of older versions ``.NAME.PROCESS``. An evaluation

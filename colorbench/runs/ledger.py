@@ -4,7 +4,6 @@ There is no sweep file: every cell is a run folder named by its configuration's 
 the same multirun line again skips what is finished, resumes what was cut and retries what failed.
 """
 
-import fcntl
 import shlex
 import shutil
 from collections import Counter
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from colorbench.errors import UserError
+from colorbench.lock import is_held
 from colorbench.runs.config import flatten
 from colorbench.runs.folder import RunFolder
 from colorbench.runs.labels import labels, settings
@@ -204,12 +204,4 @@ def clean(found: Sequence[Cell]) -> str:
 
 def _owned(path: Path) -> bool:
     """Does a process hold the run's lock?"""
-    lock = path / "lock"
-    if not lock.exists():
-        return False
-    with lock.open("r") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
+    return is_held(path / "lock")

@@ -343,20 +343,13 @@ def _evaluate(folder: RunFolder, config: Mapping[str, Any], device: torch.device
 def _facts(
     family: Family, outcome: Outcome, config: Mapping[str, Any], device: torch.device, precision: str
 ) -> dict[str, Any]:
-    import resource
-
-    peak = (
-        torch.cuda.max_memory_allocated(device) / 2**20
-        if device.type == "cuda"
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    )
     return {
         "images_seen": outcome.clock.images,
         "seconds": outcome.clock.seconds,
         "ended_by": outcome.reason,
         "best": outcome.best,
         "waiting_seconds": outcome.waiting,
-        "peak_memory_mb": peak,
+        "peak_memory_mb": _peak(device),
         "parameters": sum(p.numel() for p in family.parameters()),
         "flops": training_flops(family, config["data"]["size"], device),
         "evaluations": family.evaluations(config["data"]["size"], config["data"]["size"]),
@@ -365,6 +358,18 @@ def _facts(
         "precision": precision,
         "budget": dict(config["budget"]),
     }
+
+
+def _peak(device: torch.device) -> float | None:
+    """The most memory that the run held, in MB; None where the system does not tell (Windows)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 class _Curves:
@@ -401,7 +406,7 @@ def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif path.name != "lock":
+        elif path.name not in ("lock", "lock.owner"):
             path.unlink()
 
 

@@ -15,7 +15,6 @@ overwrites. Numbers are rounded to fp16 also when they were computed just now: a
 first.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -26,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from colorbench import atomic
+from colorbench import atomic, lock
 from colorbench.arrays import Luma
 from colorbench.trunks.trunk import Maps, Trunk
 
@@ -137,8 +136,7 @@ class Store:
 
     def add(self, keys: Sequence[Key], values: Tensor) -> None:
         """Append what nobody has added meanwhile."""
-        with atomic.told(self.folder, _CURE), (self.folder / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with atomic.told(self.folder, _CURE), lock.held(self.folder / "lock"):
             self._refresh()
             new = {key: i for i, key in enumerate(keys) if key not in self._rows}
             if new:

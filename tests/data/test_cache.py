@@ -22,6 +22,7 @@ from colorbench.data.dataset import open_data
 from colorbench.data.folder import Folder
 from colorbench.data.source import SPLITS, Dropped, Item, Rendered, Source
 from colorbench.errors import UserError
+from colorbench.lock import Lock
 from tests.data.conftest import FOLDER, Config, photo
 
 
@@ -313,23 +314,18 @@ def test_of_two_processes_one_builds_and_the_other_waits(photos: Path, tmp_path:
 
 
 def test_a_waiting_process_says_for_whom(photos: Path, tmp_path: Path) -> None:
-    import fcntl
-
     folder = build(photos, tmp_path / "cache")
-    lock_path = folder.with_suffix(".lock")
+    lock = Lock(folder.with_suffix(".lock"))
     shutil.rmtree(folder)
     lines: list[str] = []
-    with open(lock_path, "r+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.write("12345")
-        lock.flush()
+    lock.take("12345")
 
-        def hear(line: str) -> None:
-            lines.append(line)
-            fcntl.flock(lock, fcntl.LOCK_UN)
+    def hear(line: str) -> None:
+        lines.append(line)
+        lock.give_back()
 
-        source = Folder(root=str(photos), **FOLDER)
-        find_or_build(source, "folder", recipe(), tmp_path / "cache", 0, hear)
+    source = Folder(root=str(photos), **FOLDER)
+    find_or_build(source, "folder", recipe(), tmp_path / "cache", 0, hear)
     assert lines[0].startswith("waiting for process 12345")
 
 

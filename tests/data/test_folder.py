@@ -11,9 +11,8 @@ from colorbench.data.dataset import open_data
 from colorbench.data.folder import Folder, printable
 from colorbench.data.source import Dropped, Item, hashed_split
 from colorbench.errors import UserError
-from colorbench.registry import build
+from colorbench.registry import build, check
 from colorbench.runs.config import compose
-from colorbench.registry import check
 from tests.data.conftest import FOLDER, Config, photo
 
 
