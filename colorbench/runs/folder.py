@@ -7,6 +7,7 @@ folder: a finished run is skipped, a cut one is resumed.
 The lock is the operating system's (:mod:`colorbench.lock`), so a killed process leaves none behind.
 """
 
+import contextlib
 import json
 import os
 import socket

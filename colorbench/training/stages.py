@@ -86,7 +86,7 @@ def draw(folders: Sequence[Path], names: Sequence[str]) -> Path | None:
     trivial = {e.record["name"]: e for e in gather(folders[-1:]) if e.protocol.id == shared[-1]}
     rows = [one[shared[-1]] for one in found]
     named = [replace(e, record={**e.record, "name": name}) for e, name in zip(rows, names, strict=True)]
-    return write_preview([trivial["gray"], trivial["truth"], *named], folders[-1] / "stages.png", across=1)
+    return write_preview([trivial["gray"], trivial["truth"], *named], folders[-1] / "stages.png")
 
 
 def _plan(number: int, words: Sequence[str]) -> dict[str, Any]:
