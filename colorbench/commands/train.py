@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from colorbench import atomic
 from colorbench.errors import UserError
+from colorbench.runs import cells
+from colorbench.runs.config import choices as all_choices
 from colorbench.runs.config import chosen, compose, conf_dir, learn_words, normalize, resolve
 
 if TYPE_CHECKING:
@@ -34,10 +36,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     learn_words()
     argv = normalize(sys.argv[1:] if argv is None else argv)
     arguments = get_args_parser().parse_args(argv)
+    folders = [arguments.config_dir] if arguments.config_dir else []
     output = None
     if not (arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion):
         try:
-            folders = [arguments.config_dir] if arguments.config_dir else []
+            argv, arguments.overrides = _with_cells(argv, arguments, [conf_dir(), *map(Path, folders)])
             output = _validate(arguments.overrides, arguments.multirun, folders)
         except UserError as error:
             _exit(error)
@@ -47,6 +50,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         _start(task, output if arguments.multirun else None, arguments.overrides)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(f"{str(stop) or 'interrupted'}; the same command goes on") from stop
+
+
+def _with_cells(argv: Sequence[str], arguments: Any, folders: Sequence[Path]) -> tuple[list[str], list[str]]:
+    """The command and its overrides with the cells that the experiment lists: an axis of a sweep, or the one chosen."""
+    words = arguments.overrides
+    if arguments.multirun:
+        asked = cells.swept(words, folders)
+    elif (known := cells.listed(words, folders)) and not any(word.startswith("cell=") for word in words):
+        names = ", ".join(known)
+        raise UserError(f"this experiment lists cells, {names}: add -m, or choose one: cell={next(iter(known))}")
+    else:
+        asked = cells.expanded(words, folders)
+    return [*(word for word in argv if word not in words), *asked], asked
 
 
 def _start(task: Callable[[], Any], sweeping: Path | None, words: Sequence[str]) -> None:
@@ -113,6 +129,8 @@ def _task(tree: "DictConfig") -> float | None:
     runtime = HydraConfig.get()
     overrides, choices = list(runtime.overrides.task), runtime.runtime.choices
     sweeping = runtime.mode == RunMode.MULTIRUN
+    cell = tree.cell is not None  # of a sweep: its words are known only now
+    folders = [source.path for source in runtime.runtime.config_sources if source.provider == "command-line"]
     if runtime.sweeper.get("params") and not sweeping:
         _exit(
             UserError(
@@ -128,12 +146,14 @@ def _task(tree: "DictConfig") -> float | None:
     if sweeping:
         _announce(runtime.job.num, overrides)
     try:
+        config = compose(overrides, folders) if cell else resolve(tree, overrides)
+        choices = all_choices(overrides, folders) if cell else chosen(choices)
         result = train(
-            resolve(tree, overrides),
+            config,
             model=choices["model"],
-            experiment=choices["experiment"] or "default",
-            overrides=overrides,
-            choices=chosen(choices),
+            experiment=choices.get("experiment", "default"),
+            overrides=cells.expanded(overrides, [conf_dir(), *map(Path, folders)]) if cell else overrides,
+            choices=choices,
         )
         if sweeping and os.environ.get(_DONE):
             done = Path(os.environ[_DONE])

@@ -20,6 +20,7 @@ import yaml
 
 from colorbench.errors import UserError
 from colorbench.runs import starter
+from colorbench.runs.cells import expanded
 
 COMPONENT_GROUPS = ("trunk", "loss", "adversary", "perceptual", "sampler")
 """Groups that a model uses only if its yaml refers to them as ``${group}``."""
@@ -111,25 +112,30 @@ def compose(overrides: Sequence[str], extra_dirs: Sequence[str] = ()) -> dict[st
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf.errors import OmegaConfBaseException
 
-    overrides = normalize(overrides)
-    search = (
-        [f"hydra.searchpath=[{','.join('file://' + str(Path(d).resolve()) for d in extra_dirs)}]"] if extra_dirs else []
-    )
+    folders = [conf_dir(), *map(Path, extra_dirs)]
+    overrides = expanded(normalize(overrides), folders)
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-            return resolve(hydra.compose("config", overrides=[*overrides, *search]), overrides)
+            return resolve(hydra.compose("config", overrides=[*overrides, *_search(extra_dirs)]), overrides)
     except (hydra.errors.HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: engine=null
         raise UserError(_explain(error, overrides)) from error
 
 
-def choices(overrides: Sequence[str]) -> dict[str, str]:
+def choices(overrides: Sequence[str], extra_dirs: Sequence[str] = ()) -> dict[str, str]:
     """{config group: option} of what :func:`compose` composes; groups without an option are left out."""
     import hydra
 
+    words = expanded(normalize(overrides), [conf_dir(), *map(Path, extra_dirs)])
     with hydra.initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-        tree = hydra.compose("config", overrides=normalize(overrides), return_hydra_config=True)
+        tree = hydra.compose("config", overrides=[*words, *_search(extra_dirs)], return_hydra_config=True)
     return chosen(tree.hydra.runtime.choices)
+
+
+def _search(extra_dirs: Sequence[str]) -> list[str]:
+    """The word that lets Hydra look into folders of people's own."""
+    paths = ",".join("file://" + str(Path(d).resolve()) for d in extra_dirs)
+    return [f"hydra.searchpath=[{paths}]"] if extra_dirs else []
 
 
 def chosen(choices: Mapping[str, Any]) -> dict[str, str]:
@@ -148,7 +154,8 @@ def resolve(tree: Any, overrides: Sequence[str]) -> dict[str, Any]:
     unused = _unused_component(tree, overrides)
     if unused:
         raise UserError(unused)
-    return OmegaConf.to_container(tree, resolve=True)  # type: ignore[return-value]
+    config: Any = OmegaConf.to_container(tree, resolve=True)
+    return {key: value for key, value in config.items() if key not in ("cell", "cells")}
 
 
 def identity(config: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
@@ -207,7 +214,7 @@ def top_level() -> list[str]:
     """The keys that every run has: those of conf/config.yaml, and its groups."""
     tree = yaml.safe_load((conf_dir() / "config.yaml").read_text())
     groups = [key for entry in tree["defaults"] if isinstance(entry, dict) for key in entry if " " not in key]
-    return [key for key in (*groups, *tree) if key not in ("defaults", "hydra", "experiment", "scale")]
+    return [key for key in (*groups, *tree) if key not in ("defaults", "hydra", "experiment", "scale", "cell")]
 
 
 def _unused_component(tree: Any, overrides: Sequence[str]) -> str | None:

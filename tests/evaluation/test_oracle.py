@@ -1,5 +1,7 @@
 """Oracles as families: they recognize scenes by L alone and answer like any family."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -7,13 +9,13 @@ import torch
 from colorbench.batch import Batch
 from colorbench.data.scenes.world import World
 from colorbench.errors import UserError
-from colorbench.evaluation.oracle import Oracle
+from colorbench.evaluation.oracle import Answer, Oracle
 from colorbench.noise import Noise
 from colorbench.registry import build
 from colorbench.runs import config
 
 WORLD = World("standard")
-MODELS = [name for name in config.options("model") if name.startswith("oracle")]
+ANSWERS = get_args(Answer)
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +24,10 @@ def batch():
     return Batch.of_bytes(torch.from_numpy(np.stack([WORLD.picture(n, 32) for n in names])), torch.arange(4))
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_every_oracle_colors_scenes(model, batch):
-    family = build("family", config.compose(["data=scenes", f"model={model}"])["model"], "model")
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_every_oracle_colors_scenes(answer, batch):
+    words = ["data=scenes", "model=oracle", f"model.answer={answer}"]
+    family = build("family", config.compose(words)["model"], "model")
     first, again, other = (family.colorize(batch.L, Noise.of(0, batch.ids, visit)) for visit in (0, 0, 1))
     assert first.shape == batch.ab.shape
     assert first.abs().max() <= 1.0

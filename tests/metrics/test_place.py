@@ -39,8 +39,8 @@ def scored(scenes: int, memory: int, draws: int) -> dict[str, np.ndarray]:
     asked, train = batch("val", scenes), batch("train", memory)
     true = color.to_bytes(asked.rgb)
     models = {"gray": "gray", "law": "oracle", "neighbors": "neighbors", "marginal": "marginal", "confetti": "confetti"}
-    models |= {name: f"oracle_{name}" for name in (*BELOW_THE_LAW, *SUBTLE)}
-    rows = {name: (model, {}) for name, model in models.items()}
+    rows: dict = {name: (model, {}) for name, model in models.items()}
+    rows |= {name: ("oracle", {"answer": name}) for name in (*BELOW_THE_LAW, *SUBTLE)}
     rows |= {f"law through 1/{scale}": ("oracle", {"chroma_scale": scale}) for scale in (4, 8)}
     found = {}
     for name, (model, changes) in rows.items():
