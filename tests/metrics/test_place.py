@@ -111,6 +111,7 @@ def test_subtle_faults_are_not_for_place() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # two minutes of one quiet core
 def test_the_order_at_the_size_of_a_table() -> None:
     places = resampled(scored(150, 4000, 8))
     judged(places, 0.99)
