@@ -85,7 +85,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How training ended. reason: ``budget``, ``early stopping`` or ``nothing to train``."""
+    """How training ended. reason: ``budget``, ``early stopping``, ``nothing to train``, or ``pause``: not at all."""
 
     clock: Clock
     reason: str
@@ -97,7 +97,8 @@ class Engine:
     """Trains one family on one stream of batches.
 
     batches: start (images seen) -> infinite batches of this rank. optim: the config's node (see Optimizers).
-    phases: the config's node (see Phases). record: every number. folder: where checkpoints go.
+    phases: the config's node (see Phases). record: every number. folder: where checkpoints go. pause: seconds of the
+    clock at which training rests, looked at and saved, though the budget goes on; resumed, it is as if it never had.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Engine:
         monitor: Monitor,
         progress: Progress,
         ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
+        pause: float = math.inf,
     ):
         if batch_size % (ranks.count * settings.accumulate):
             raise UserError(
@@ -126,6 +128,7 @@ class Engine:
         self.family, self.batches, self.budget, self.settings = family, batches, budget, settings
         self.batch_size, self.seed, self.device, self.precision = batch_size, seed, device, precision
         self.record, self.monitor, self.progress, self.ranks = record, monitor, progress, ranks
+        self.pause = pause
         self.micro = batch_size // ranks.count // settings.accumulate
         if choose_layout(settings.channels_last, precision, device):
             to_channels_last(family)
@@ -174,7 +177,7 @@ class Engine:
             saved = time.monotonic()
             stream = self.batches(self.clock.images)
             sums = Sums()
-            while not self.budget.spent(self.clock) and not self._out_of_patience():
+            while not self._rests() and not self._out_of_patience():
                 before, started = self.clock, time.perf_counter()
                 batch = next(stream)
                 waited = time.perf_counter() - started
@@ -201,6 +204,7 @@ class Engine:
                     raise Interrupted(
                         f"stopped by {stopped[0] if stopped else 'a signal'} at {self.clock.images:,} images"
                     )
+        reason = "pause" if reason == "budget" and not self.budget.spent(self.clock) else reason
         return Outcome(self.clock, reason, self.best, self.waiting)
 
     def _step(self, batch: Batch, phase: Phase, sums: "Sums") -> None:
@@ -301,19 +305,23 @@ class Engine:
         return "  ".join(part for part in (self.loss, self.watched) if part)
 
     def _due(self, name: str, before: Clock) -> bool:
-        """Has this interval passed with the last step, or has the budget just ended (except for keep_every)?"""
+        """Has this interval passed with the last step, or does training rest after it (except for keep_every)?"""
         point = self._points[name]
         if point is None:
             return False
-        ended = name != "keep_every" and self.budget.spent(self.clock)
+        ended = name != "keep_every" and self._rests()
         return ended or point.count(self.clock, self.budget) > point.count(before, self.budget)
+
+    def _rests(self) -> bool:
+        return self.budget.spent(self.clock) or self.clock.seconds >= self.pause
 
     def _out_of_patience(self) -> bool:
         return self.settings.patience is not None and self.stale >= self.settings.patience
 
     def _agree(self, seconds: float) -> float:
         """All ranks must end at the same step: the first rank's watch counts."""
-        return self.ranks.broadcast(seconds) if self.budget.seconds else seconds  # type: ignore[return-value]
+        timed = self.budget.seconds or math.isfinite(self.pause)
+        return self.ranks.broadcast(seconds) if timed else seconds  # type: ignore[return-value]
 
     def _synchronize(self) -> None:
         if self.device.type == "cuda" and self.budget.seconds:

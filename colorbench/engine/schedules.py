@@ -66,5 +66,21 @@ class Linear:
         return min(1.0, (1.0 - min(progress, 1.0)) / max(1.0 - self.start, 1e-9))
 
 
+@register("decay", "trapezoid")
+@dataclass(frozen=True, kw_only=True)
+class Trapezoid:
+    """A linear warm-up, then 1, then over the last ``cooldown`` share of the budget in a straight line to 0.
+
+    Up to the cool-down the factor does not know when training ends, so a run may be looked at, cut or prolonged there
+    (Hägele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", section 3).
+    """
+
+    warmup: Share
+    cooldown: SomeShare
+
+    def __call__(self, progress: float) -> float:
+        return _ramp(progress, self.warmup) * min(1.0, (1.0 - min(progress, 1.0)) / self.cooldown)
+
+
 def _ramp(progress: float, warmup: float) -> float:
     return min(1.0, (progress + 1e-3) / (warmup + 1e-3)) if warmup else 1.0

@@ -76,7 +76,7 @@ class Sample(Protocol):
 class Monitor:
     """pictures: the subset that is colored, some of them drawn to ``folder``. warn: prints a line.
 
-    show(images, key, file) hands a drawn preview to the loggers.
+    show(images, key, file) hands a drawn preview to the loggers. keep(images, energies) takes each picture's energy.
     """
 
     pictures: Sample
@@ -88,6 +88,7 @@ class Monitor:
     draw: Draw
     warn: Callable[[str], None]
     show: Callable[[int, str, Path], None]
+    keep: Callable[[int, list[float]], None] = lambda images, energies: None
     ringing: set[str] = field(default_factory=set)
     gray: dict[str, float] = field(default_factory=dict)
     """What gray pictures get, known after the first look."""
@@ -99,12 +100,14 @@ class Monitor:
 
     def __call__(self, family: Family, images: int, progress: float) -> Mapping[str, float]:
         moments, rows, gray_moments = Moments(), [], Moments()
+        energies: list[float] = []
         for batch in self.pictures.batches(self.batch_size, self.device):
             noise = Noise.of(self.seed, batch.ids)
             draws = self.options.draws if family.stochastic else 1
             hats = [family.preview(batch.L, Noise.of(self.seed, batch.ids, k)).float() for k in range(draws)]
             ab_hat = hats[0]
             energy = energy_scores(torch.stack(hats) * color.AB_UNIT, batch.ab * color.AB_UNIT)["energy"]
+            energies += energy.tolist()
             rgb_hat = color.to_bytes(color.decode(batch.L, ab_hat))
             rgb = color.to_bytes(batch.rgb)
             moments.add(batch, ab_hat, rgb_hat, rgb, energy, _loss(family, batch, noise, progress))
@@ -114,6 +117,7 @@ class Monitor:
                 gray_rgb = color.to_bytes(color.decode(batch.L, none))
                 gray_moments.add(batch, none, gray_rgb, rgb, apart, torch.zeros(len(batch), device=none.device))
             rows.append((color.to_bytes(color.decode(batch.L, torch.zeros_like(ab_hat))), rgb, rgb_hat))
+        self.keep(images, energies)
         values = moments.values()
         if not self.gray:
             self.gray.update({key: value for key, value in gray_moments.values().items() if key != "val/loss"})

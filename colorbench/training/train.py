@@ -5,6 +5,7 @@ The same configuration finds the same folder: finished runs are skipped, cut one
 
 import gc
 import json
+import math
 import os
 import shutil
 import sys
@@ -42,6 +43,7 @@ from colorbench.report.terminal import show
 from colorbench.runs import config as configuration
 from colorbench.runs.claim import claim
 from colorbench.runs.curves import draw_curves
+from colorbench.runs.energies import Energies
 from colorbench.runs.environment import describe
 from colorbench.runs.folder import RunFolder
 from colorbench.runs.record import Journal, Logger, read_jsonl
@@ -71,17 +73,19 @@ def train(
     experiment: str,
     overrides: Sequence[str] = (),
     choices: Mapping[str, str] = MappingProxyType({}),
+    pause: float = math.inf,
 ) -> Result:
     """Run what ``config`` (resolved) asks for. Raises UserError, Interrupted; a failure is noted in the folder too.
 
     choices: {config group: option} that ``config`` was composed of; they name the row where models alone do not.
+    pause: seconds of training at which the run rests, not judged, though its budget goes on.
     """
     schema.check(config)
     ranks = Ranks.join()
     gpus = torch.cuda.device_count() if config["device"] == "auto" and ranks.count == 1 else 0
     with atomic.told(config["output"], _AGAIN), claim(gpus) as free:
         device = choose_device(config["device"], ranks.local if ranks.count > 1 else free)
-        return _train(config, model, experiment, overrides, choices, ranks, device)
+        return _train(config, model, experiment, overrides, choices, ranks, device, pause)
 
 
 def _train(
@@ -92,6 +96,7 @@ def _train(
     choices: Mapping[str, str],
     ranks: Ranks,
     device: torch.device,
+    pause: float,
 ) -> Result:
     precision = choose_precision(config["precision"], device)
     layout = choose_layout(config["engine"]["channels_last"], precision, device)
@@ -103,7 +108,7 @@ def _train(
     if not ranks.first:  # the first rank owns the disk
         if ranks.broadcast(None):
             return Result(folder.path, True, None)
-        return _fit(config, model, folder, data, ranks, device, precision)
+        return _fit(config, model, folder, data, ranks, device, precision, pause)
     with folder:
         if config["force"]:
             _empty(folder.path)
@@ -125,7 +130,7 @@ def _train(
         folder.set_status("running", error=None, pid=os.getpid(), **spent_before(config["init_from"]))
         try:
             with atomic.told(folder.path, _AGAIN):
-                return _fit(config, model, folder, data, ranks, device, precision)
+                return _fit(config, model, folder, data, ranks, device, precision, pause)
         except (Interrupted, KeyboardInterrupt) as stop:
             _note(folder, "interrupted", str(stop) or "interrupted")
             raise
@@ -142,6 +147,7 @@ def _fit(
     ranks: Ranks,
     device: torch.device,
     precision: str,
+    pause: float,
 ) -> Result:
     progress = Progress(model, quiet=not ranks.first)
     with _clean_state(config["deterministic"]):
@@ -187,6 +193,7 @@ def _fit(
             monitor=_monitor(config, data, folder, journal, progress, device),
             progress=progress,
             ranks=ranks,
+            pause=pause,
         )
         progress.note(_header(config, family, data, folder, device, precision))
         if start:
@@ -202,6 +209,13 @@ def _fit(
             if curves:
                 curves.draw()
         facts = _facts(family, outcome, config, device, precision)
+        if outcome.reason == "pause":
+            if ranks.first:
+                folder.set_status("paused", **facts)
+                for logger in loggers:
+                    logger.finish(folder.status, None, open_run(folder.path).checkpoint("last"))
+            ranks.leave()
+            return Result(folder.path, False, outcome.best)
         if ranks.first:
             folder.set_status("trained", **facts)
             rows = None
@@ -295,6 +309,7 @@ def _monitor(
         draw=draw_columns,
         warn=progress.note,
         show=journal.picture,
+        keep=Energies(folder.path).add,
     )
 
 

@@ -388,3 +388,20 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
     with pytest.raises(UserError, match=r"net\.bias is not finite, at 32 images, and not saved"):
         runner.fit()
     assert runner.checkpoints.find("last").name == "images-000000024"
+
+
+def test_a_run_that_rests_is_looked_at_and_ends_as_if_it_never_had(tmp_path):
+    whole, parts = make(Duel), make(Duel)
+    engine(whole, tmp_path / "a").fit()
+    memory = Memory()
+    resting = engine(parts, tmp_path / "b", pause=1e-9, memory=memory)
+    outcome = resting.fit()
+    assert (outcome.reason, outcome.clock.images) == ("pause", 8)
+    assert any(images == 8 and "val/score" in values for images, values in memory.rows)
+    again = engine(make(Duel), tmp_path / "b", pause=1e-9)
+    assert again.resume()
+    assert again.fit().clock.images == 8  # nothing is left to do until then
+    last = engine(make(Duel), tmp_path / "b")
+    assert last.resume()
+    assert last.fit().reason == "budget"
+    assert torch.equal(weights(last.family), weights(whole))

@@ -1,7 +1,7 @@
 import pytest
 
 from colorbench.engine.budget import Budget, Clock, Interval, Limits, Point
-from colorbench.engine.schedules import Constant, Cosine, Linear, Step
+from colorbench.engine.schedules import Constant, Cosine, Linear, Step, Trapezoid
 from colorbench.errors import UserError
 from colorbench.registry import fits
 
@@ -71,3 +71,10 @@ def test_streamed_pictures_have_no_epochs():
     with pytest.raises(UserError, match=r"budget\.epochs: streamed pictures"):
         limits.over(None)
     assert Limits(images=8, seconds=None, epochs=None).over(None).images == 8
+
+
+def test_a_trapezoid_knows_its_end_only_in_the_cool_down():
+    decay = Trapezoid(warmup=0.1, cooldown=0.2)
+    assert decay(0.05) == pytest.approx(0.505, abs=0.01)
+    assert decay(0.1) == decay(0.5) == decay(0.79) == 1.0
+    assert [decay(p) for p in (0.9, 1.0)] == pytest.approx([0.5, 0.0])

@@ -1,0 +1,134 @@
+"""A comparison halves its families by validation, judges the last once, and goes on where it was stopped."""
+
+import json
+import time
+from itertools import pairwise
+
+import pytest
+
+from colorbench.commands.compare import main
+from colorbench.engine import engine
+from colorbench.engine.engine import Interrupted
+from colorbench.errors import UserError
+from colorbench.runs.run import open_run
+from colorbench.training import compare
+from colorbench.training.compare import Rung, rungs
+
+MODELS = ("resnet", "unet", "unetgan")
+
+
+@pytest.mark.parametrize(("families", "finalists"), [(1, 3), (3, 3), (4, 3), (12, 3), (21, 2), (16, 1)])
+def test_rungs_spend_the_budget_and_no_more_and_end_with_the_finalists(families, finalists):
+    ladder = rungs(families, 3600, finalists)
+    assert ladder[0].count == families
+    assert ladder[-1].count == min(families, finalists)
+    before = [Rung(0, 0.0), *ladder]
+    spent = [rung.count * (rung.seconds - old.seconds) for old, rung in zip(before, ladder, strict=False)]
+    assert sum(spent) == pytest.approx(3600, rel=1e-3)
+    assert spent == pytest.approx([spent[0]] * len(ladder), rel=1e-2)
+    assert all(2 * b.count >= a.count for a, b in pairwise(ladder))
+
+
+class Watch:
+    """A tenth of a second for every step, on any machine."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        self.now += 0.05
+        return self.now
+
+    monotonic = staticmethod(time.monotonic)
+
+
+@pytest.fixture
+def words(overrides):
+    """Of a comparison on small pictures: three families, two finalists, a second."""
+    common = [w for w in overrides() if not w.startswith(("model", "budget"))]
+    return [
+        *common,
+        "budget.seconds=1",
+        "engine.validate_every=25%",
+        "study=answer",
+        f"models={','.join(MODELS)}",
+        "finalists=2",
+    ]
+
+
+def test_a_comparison_that_is_stopped_goes_on_and_ends_in_one_page(words, tmp_path, monkeypatch, capsys):
+    calls = []
+    train = compare.train
+
+    def stopped(config, **more):
+        calls.append((more["model"], config["evaluate"]))
+        if len(calls) == 3:
+            raise Interrupted("stopped by a test")
+        return train(config, **more)
+
+    monkeypatch.setattr(compare, "train", stopped)
+    monkeypatch.setattr(engine, "time", Watch())
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
+        main(words)
+    folder = tmp_path / "outputs" / "answer"
+    assert not list(folder.glob("*/eval"))
+    main(words)
+    climbed = [model for model, judged in calls if not judged]
+    assert climbed == ["resnet", "unet", "unetgan", "unetgan"]  # who was through before the stop is not trained again
+    assert sum(judged for _, judged in calls) == 2
+    state = json.loads((folder / "compare.json").read_text())
+    first, last = state["rungs"]
+    kept = {e["model"] for e in sorted(first, key=lambda e: e["score"])[:2]}
+    assert {e["model"] for e in last} == kept
+    (out,) = set(MODELS) - kept
+    judged = {open_run(run.parents[2]).name for run in folder.glob("*/eval/*/record.json")}
+    assert judged == kept
+    for entry in last:
+        earlier = next(e for e in first if e["model"] == entry["model"])
+        assert entry["folder"] == earlier["folder"]
+        assert (earlier["images"], entry["images"]) == (16, 40)
+        assert open_run(entry["folder"]).status["state"] == "finished"
+        assert open_run(entry["folder"]).config["optim"]["decay"]["decay"] == "trapezoid"
+    page = (folder / "compare.html").read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert f"Dropped on the way by validation score: {out}." in page
+    said = capsys.readouterr().out
+    assert "milliseconds" not in said
+    assert "training photographs at 16 px" in said
+    assert "init_from=" in said
+    calls.clear()
+    main(words)  # all is done: the page is written again from what is there
+    assert calls == []
+    with pytest.raises(UserError, match="holds another comparison"):
+        main([*words, "seed=1"])
+
+
+def test_a_family_that_fails_is_out_with_its_reason_and_a_stop_is_no_failure(words, monkeypatch):
+    def ends(error):
+        def train(config, **more):
+            raise error
+
+        monkeypatch.setattr(compare, "train", train)
+        rest = [word for word in words if not word.startswith(("models=", "finalists="))]
+        return compare._climb({}, "unet", rest, 1.0, False)
+
+    assert ends(UserError("optim: not finite")).failed == "UserError: optim: not finite"
+    with pytest.raises(Interrupted):
+        ends(Interrupted("stopped"))
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("model=unet", "a comparison sets it itself"),
+        ("models=unnet", "no model 'unnet'; did you mean 'unet'"),
+        ("models=gray", "gray has nothing to train"),
+        ("budget.seconds=null", "budget.seconds: say how long"),
+        ("finalists=0", "expected 1 or more"),
+        ("optim.lrr=1", "unknown key"),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_trains(words, tmp_path, word, told):
+    with pytest.raises(UserError, match=told):
+        main([*words, word])
+    assert not (tmp_path / "outputs").exists()
