@@ -45,7 +45,8 @@ class Group:
         """
         if getattr(self.optimizer, "_step_supports_amp_scaling", False):
             self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
-            self.optimizer.step()
+            with torch.no_grad():
+                inspect.unwrap(type(self.optimizer).step)(self.optimizer)  # torch's wrapper imports its compiler
         elif not bad:
             self.optimizer.step()
 
@@ -155,5 +156,25 @@ def _paces(module: nn.Module, pace: float = 1.0) -> Iterator[tuple[nn.Parameter,
 
 
 def restore_generator(seed: int, images: int) -> None:
-    """Networks with ordinary dropout draw from torch's generator: give every step its own, so that resume is exact."""
-    torch.manual_seed((seed * 1_000_003 + images) % (2**63))
+    """Networks with ordinary dropout draw from torch's generator: give every step its own, so that resume is exact.
+
+    Without an accelerator the processor's generator alone: ``torch.manual_seed`` would write down where it was called
+    from, at every step, for GPUs to come.
+    """
+    number = (seed * 1_000_003 + images) % (2**63)
+    if torch.accelerator.is_available():
+        torch.manual_seed(number)
+    else:
+        torch.default_generator.manual_seed(number)
+
+
+def _without_compiler(*methods: Any) -> None:
+    """torch guards these methods against its compiler by importing that, at their first call: 1.5 seconds of a
+    processor, for runs that compile nothing. Nothing here compiles an optimizer, so they are their own guarded form.
+    """
+    for method in methods:
+        plain = inspect.unwrap(method)
+        setattr(plain, "__dynamo_disable", plain)
+
+
+_without_compiler(Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)

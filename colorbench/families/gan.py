@@ -49,7 +49,7 @@ class GAN(Family):
         """The discriminator's move, then the generator's."""
         ab_hat = self.generator(batch.L).float()
         game = Game(self.discriminator, self.adversary)
-        return play(
+        yield from play(
             batch, ab_hat, noise, weights, game=game, distance=self.distance, perceptual=self.perceptual, logs={}
         )
 

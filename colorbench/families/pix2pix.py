@@ -53,7 +53,7 @@ class Pix2Pix(Family):
         """The discriminator's move, then the generator's."""
         ab_hat = self.colorize(batch.L, noise)
         game = Game(self.discriminator, self.adversary)
-        return play(
+        yield from play(
             batch, ab_hat, noise, weights, game=game, distance=self.distance, perceptual=self.perceptual, logs={}
         )
 

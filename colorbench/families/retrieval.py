@@ -72,7 +72,7 @@ class Retrieval(Family, TakesReference):
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
         """The discriminator's move, then the generator's."""
         h = self.bank.recall(batch.L, exclude=batch.ids if self.training else None)  # validation is not in the bank
-        return play(
+        yield from play(
             batch,
             self._generate(batch.L, h),
             noise,

@@ -1,5 +1,9 @@
 import copy
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -353,6 +357,18 @@ def test_a_bad_first_step_leaves_no_trace_in_weights_or_moments(tmp_path, name, 
     assert all(
         torch.equal(ours[i][key], theirs[i][key]) for i in ours for key in ours[i] if torch.is_tensor(ours[i][key])
     )
+
+
+def test_training_does_not_import_the_compiler(tmp_path):
+    program = (
+        "import sys, pathlib; from toys import Line, engine; "
+        "engine(Line(), pathlib.Path(sys.argv[1])).fit(); assert 'torch._dynamo' not in sys.modules"
+    )
+    here = Path(__file__).resolve().parent
+    paths = os.pathsep.join([str(here), str(here.parents[1])])
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_optimizer_that_knows_no_flag_is_not_stepped_either(tmp_path):

@@ -1,5 +1,7 @@
 """The laws that every family obeys, over every trained model of conf/model."""
 
+import inspect
+
 import pytest
 import torch
 from families.conftest import _composed, adam, alike, learners, pictures, small, step
@@ -159,6 +161,12 @@ def test_a_term_of_weight_zero_costs_nothing(model, batch):
     family.discriminator.register_forward_pre_hook(lambda *_: pytest.fail("the discriminator was asked"))
     objectives = list(family.objectives(batch, Noise.of(0, batch.ids), family.weights.but(adversarial=0.0)))
     assert [o.updates for o in objectives] == ["generator"]
+
+
+@models
+def test_nothing_is_computed_before_the_engine_asks_for_the_first_objective(model, batch):
+    family = prepared(model, batch)  # what is computed before, is computed outside of the engine's precision
+    assert inspect.isgenerator(family.objectives(batch, Noise.of(0, batch.ids), family.weights))
 
 
 @models
