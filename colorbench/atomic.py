@@ -19,6 +19,7 @@ import socket
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +68,19 @@ def write_json(target: Path, value: Any, *, indent: int | None = 1, sort_keys: b
     write_text(target, json_text(value, indent=indent, sort_keys=sort_keys) + "\n")
 
 
-def json_text(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
+def json_text(
+    value: Any,
+    *,
+    indent: int | None = None,
+    sort_keys: bool = False,
+    separators: tuple[str, str] | None = None,
+) -> str:
     """JSON that every reader knows; what JSON has no word for is text: a path, "nan", "inf"."""
+    write = partial(json.dumps, indent=indent, sort_keys=sort_keys, separators=separators, default=str, allow_nan=False)
     try:
-        return json.dumps(value, indent=indent, sort_keys=sort_keys, default=str, allow_nan=False)
+        return write(value)
     except ValueError:
-        return json.dumps(_worded(value), indent=indent, sort_keys=sort_keys, default=str, allow_nan=False)
+        return write(_worded(value))
 
 
 def _worded(value: Any) -> Any:

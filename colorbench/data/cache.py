@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from operator import index
 from pathlib import Path
 from typing import IO, Any
 
@@ -111,15 +112,17 @@ def find_or_build(
 def _flaw(folder: Path, size: int) -> str | None:
     """Why a cache cannot be used; None for a whole one."""
     try:
-        kept = read_meta(folder)["kept"]
+        meta = read_meta(folder)
+        kept, _ = meta["kept"], (meta["listed"], dict(meta["dropped"]))
         lengths: dict[str, int] = {}
         for split in SPLITS:
-            n = int(kept[split])
+            if (n := index(kept[split])) < 0:
+                raise ValueError(f"{n} pictures")
             lengths |= {f"{split}.pixels": n * 3 * size**2, f"{split}.sha256": n * 32, f"{split}.ids": n * 8}
             lengths[f"{split}.offsets"] = (n + 1) * 8
     except OSError as error:
         return f"{error.filename or folder}: {error.strerror}"
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         return f"cache.json: {error}"
     short = _short(folder, lengths)
     return short and f"{short} is shorter than cache.json says"
@@ -133,7 +136,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
 def manifest(folder: Path) -> Iterator[dict[str, str]]:
     """The rows of manifest.csv; names come back byte for byte."""
     with open(folder / "manifest.csv", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        yield from ({key: plain(cell) for key, cell in row.items()} for row in csv.DictReader(file))
+        yield from ({key: plain(cell or "") for key, cell in row.items() if key} for row in csv.DictReader(file))
 
 
 def _listing(source: Source) -> list[Item]:
@@ -253,21 +256,28 @@ class _Build:
             return self._anew("")
         try:
             state = json.loads(journal.read_text())
-            self.done, self.kept, self.dropped = state["done"], Counter(state["kept"]), Counter(state["dropped"])
+            self.done = int(state["done"])
+            kept, dropped = ({str(k): int(n) for k, n in state[key].items()} for key in ("kept", "dropped"))
+            self.kept, self.dropped = Counter(kept), Counter(dropped)
+            if not 0 <= self.done <= len(self.items) or min((0, *kept.values())) < 0:
+                raise ValueError(f"{self.done} of {len(self.items)} pictures")
             lengths = {"manifest.csv": int(state["manifest"])}
             for split in SPLITS:
                 lengths[f"{split}.pixels"] = self.kept[split] * 3 * self.recipe.size**2
                 lengths[f"{split}.sha256"] = self.kept[split] * 32
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             return self._anew(f"its journal is damaged ({error})")
         short = _short(self.building, lengths)
         if short:
             return self._anew(f"{short} is shorter than its journal says (a loss of power?)")
         for name, length in lengths.items():
             os.truncate(self.building / name, length)
-        for row in manifest(self.building):
-            if row["verdict"] == "kept":
-                self.seen[row["sha256"]] = self.seen[row["pixels"]] = row["name"]
+        try:
+            for row in manifest(self.building):
+                if row["verdict"] == "kept":
+                    self.seen[row["sha256"]] = self.seen[row["pixels"]] = row["name"]
+        except (KeyError, csv.Error) as error:
+            return self._anew(f"its manifest is damaged ({error})")
         self.progress = Pace("preparing", _wanted(self.items, self.recipe), self._looked_at, self.tell)
         self.tell(f"going on with {self.building.name} at picture {self.done} of {len(self.items)}")
 

@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import numpy as np
 from colorbench import atomic
 from colorbench.errors import UserError
 from colorbench.evaluation.protocol import Protocol
-from colorbench.evaluation.rows import Evaluation
+from colorbench.evaluation.rows import Evaluation, demand
 from colorbench.spreadsheet import guarded, plain
 
 SUFFIX = ".rows.csv.gz"
@@ -53,8 +54,9 @@ def read_archive(file: Path) -> Evaluation:
         header, *rows = list(csv.reader(lines[len(_PARTS) :]))
         table = np.array([row[1:] for row in rows], dtype=np.float64)
         protocol = Protocol.read(facts[0])
+        demand(facts[1], facts[2])
         columns = {name: table[:, i] for i, name in enumerate(header[1:])}
-    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zlib.error, csv.Error) as error:
         raise UserError(f"{file}: damaged rows ({error}); fetch or make them again") from error
     return Evaluation(protocol, facts[1], [plain(row[0]) for row in rows], {}, columns, facts[2])
 

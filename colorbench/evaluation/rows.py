@@ -12,7 +12,8 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -75,16 +76,17 @@ class Evaluation:
         try:
             record = json.loads((folder / "record.json").read_text())
             protocol = Protocol.read(json.loads((folder / "protocol.json").read_text()))
-            sets = json.loads((folder / "set.json").read_text())
+            sets = _numbers(json.loads((folder / "set.json").read_text()))
             header, names, table = _read_csv(folder / "rows.csv")
             draw_header, draw_names, draw_table = _read_csv(folder / "draws.csv")
+            demand(record, sets)
             unique = list(dict.fromkeys(names))
             samples = len(names) // max(len(unique), 1)
             grid = table.reshape(len(unique), samples, -1)
             scores = {name: grid[:, :, i] for i, name in enumerate(header) if name != "sample"}
             if draw_names != unique or names != [n for n in unique for _ in range(samples)]:
                 raise ValueError("rows.csv and draws.csv list unlike images")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
             raise UserError(f"{folder}: damaged evaluation ({error}); delete it and evaluate again") from error
         draws = {name: draw_table[:, i] for i, name in enumerate(draw_header)}
         return cls(protocol, record, unique, scores, draws, sets, folder)
@@ -103,6 +105,40 @@ def find(roots: Sequence[Path]) -> list[Path]:
             raise UserError(f"{root}: no such folder; give run folders or a folder that holds them, such as outputs")
         found |= {path.parent for path in root.rglob("record.json") if (path.parent / "protocol.json").is_file()}
     return sorted(found)
+
+
+def readable(folders: Sequence[Path], read: Callable[[Path], Evaluation]) -> Iterator[Evaluation]:
+    """The evaluations that can be read; a damaged one is a line on standard error and does not hide the others."""
+    for folder in folders:
+        try:
+            yield read(folder)
+        except UserError as error:
+            print(f"left out: {error}", file=sys.stderr)
+
+
+def demand(record: Any, sets: Any) -> None:
+    """ValueError unless a record says who, and numbers are numbers."""
+    words = [record["name"], record["kind"], str(record.get("group", "")), str(record.get("seed"))]
+    hue, before = sets.get("hue", {"hat": [], "true": []}), record.get("before") or {}
+    costs = [record.get(key, 0) for key in ("parameters", "images_seen", "seconds", "peak_memory_mb", "flops")]
+    numbers = [record["draws"], *costs, *before.values(), *hue["hat"], *hue["true"]]
+    numbers += [entry["value"] for key, entry in sets.items() if key != "hue" and "value" in entry]
+    trees = [record.get(key) or {} for key in ("settings", "choices", "budget")]
+    if not (
+        all(isinstance(word, str) for word in words)
+        and all(isinstance(number, int | float) for number in numbers)
+        and all(isinstance(tree, dict) for tree in trees)
+        and isinstance(record.get("seed"), int | None)
+    ):
+        raise ValueError("record.json or set.json does not hold such words and numbers")
+
+
+def _numbers(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """JSON has no word for NaN."""
+    return {
+        name: {key: float(value) if value in ("nan", "inf", "-inf") else value for key, value in entry.items()}
+        for name, entry in sets.items()
+    }
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterator[list[Any]]) -> None:

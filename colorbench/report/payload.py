@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from colorbench import color
+from colorbench.errors import UserError
 from colorbench.metrics.draws import best_of, coverage, rank_columns
 from colorbench.metrics.hue import BINS
 from colorbench.report.sheet import HEADLINE, Line, Sheet, word
 from colorbench.report.table import COSTS, costs_of
 from colorbench.runs.config import flatten
 from colorbench.runs.record import read_jsonl
+from colorbench.runs.run import read_config
 
 _MOST_VALUES, _MOST_POINTS = 1500, 300
 
@@ -111,7 +112,10 @@ def _curves(line: Line) -> dict[str, list[list[float]]]:
 
 def _config(line: Line) -> dict[str, Any]:
     run = _run(line)
-    return dict(flatten(yaml.safe_load((run / "config.yaml").read_text()))) if run is not None else {}
+    try:
+        return dict(flatten(read_config(run / "config.yaml"))) if run is not None else {}
+    except UserError:  # its numbers stand without it
+        return {}
 
 
 def _hues(sheet: Sheet) -> dict[str, list[float]]:

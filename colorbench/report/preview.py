@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from colorbench.errors import UserError
 from colorbench.evaluation.rows import Evaluation
 from colorbench.report.gallery import draw_columns
 
@@ -31,5 +32,9 @@ def _kept(e: Evaluation, i: int, k: int) -> Tensor:
     from PIL import Image
 
     assert e.folder is not None
-    with Image.open(e.folder / "gallery" / f"{i:05d}-{k}.png") as picture:
-        return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+    file = e.folder / "gallery" / f"{i:05d}-{k}.png"
+    try:
+        with Image.open(file) as picture:
+            return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"{file}: damaged evaluation ({error}); evaluate again with --force") from error

@@ -19,7 +19,7 @@ from colorbench.errors import UserError
 from colorbench.evaluation.archive import find_archives, read_archive
 from colorbench.evaluation.baselines import ONCE, SAMPLERS
 from colorbench.evaluation.protocol import Protocol
-from colorbench.evaluation.rows import Evaluation, find
+from colorbench.evaluation.rows import Evaluation, find, readable
 from colorbench.metrics import place as measure
 from colorbench.metrics.flat import alarm
 from colorbench.registry import suggest
@@ -219,7 +219,7 @@ def gather(roots: Sequence[Path]) -> list[Evaluation]:
                 folders += [f for f in find([baselines]) if f.resolve() not in seen]
                 seen |= {f.resolve() for f in folders}
                 break
-    return [Evaluation.read(folder) for folder in folders] + [read_archive(file) for file in find_archives(roots)]
+    return [*readable(folders, Evaluation.read), *readable(find_archives(roots), read_archive)]
 
 
 def by_protocol(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:

@@ -9,6 +9,7 @@ The lock is the operating system's (:mod:`colorbench.lock`), so a killed process
 
 import contextlib
 import json
+import math
 import os
 import socket
 import time
@@ -63,9 +64,9 @@ class RunFolder:
         file = self.path / "status.json"
         try:
             said = json.loads(file.read_text()) if file.exists() else {}
-        except ValueError:
+        except (OSError, ValueError, RecursionError):
             said = None
-        return said if isinstance(said, dict) else {"state": "damaged"}
+        return said if isinstance(said, dict) and _sound(said) else {"state": "damaged"}
 
     def set_status(self, state: str, **facts: Any) -> None:
         """state: running, trained, finished, interrupted or failed. Facts are merged into what is there."""
@@ -86,6 +87,14 @@ class RunFolder:
             atomic.write_text(target, text)
         except OSError as error:
             raise atomic.one_line(error, target, "run again: nothing was lost") from error
+
+
+def _sound(status: Mapping[str, Any]) -> bool:
+    """Are a state's words words and its numbers numbers, where they are there?"""
+    numbers = [status.get(key, 0) for key in ("images_seen", "seconds", "parameters", "peak_memory_mb", "evaluations")]
+    return isinstance(status.get("state", ""), str) and all(
+        isinstance(number, int | float) and math.isfinite(number) for number in numbers
+    )
 
 
 class Busy(UserError):

@@ -21,6 +21,13 @@ from colorbench.registry import build, demand_plugins
 from colorbench.runs.folder import RunFolder
 from colorbench.trunks.weights import checkpoint_follows
 
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("data", "model", "engine", "budget", "metrics", "protocol", "run"), dict),
+    "plugins": list,
+    "seed": int,
+}
+"""What a run's configuration holds at least."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -72,18 +79,24 @@ def open_run(path: str | Path) -> Run:
     file = path / "config.yaml"
     if not file.is_file():
         raise UserError(f"{path}: not a run folder (no config.yaml); runs are in <output>/<study>/<model>-<hash>")
-    return Run(path, read_config(file))
+    config = read_config(file)
+    for key, kind in _KINDS.items():
+        if not isinstance(config.get(key), kind):
+            raise UserError(
+                f"{file}: damaged ({key} is missing or no {kind.__name__}); the same command writes it anew"
+            )
+    return Run(path, config)
 
 
 def read_config(file: Path) -> dict[str, Any]:
     """A run's config.yaml; UserError for a damaged one."""
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
-        named = (config["model"], config["run"]["model"])
+        named = isinstance(config["model"], dict) and isinstance(name := config["run"]["model"], str) and bool(name)
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError, RecursionError) as error:
         why = " ".join(str(error).split())[:100]
         raise UserError(f"{file}: not the configuration of a run, or damaged ({why})") from error
-    if not all(named):
+    if not named:
         raise UserError(f"{file}: not the configuration of a run")
     return config
 

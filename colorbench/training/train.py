@@ -265,7 +265,12 @@ def _same_run(folder: RunFolder, identity: Mapping[str, Any]) -> None:
         return
     try:
         before = dict(configuration.flatten(json.loads(file.read_text())))
-    except (ValueError, AttributeError):  # damaged: it is written anew; the folder's name holds its hash
+    except (
+        OSError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ):  # damaged: it is written anew; the folder's name holds its hash
         return
     now = dict(configuration.flatten(json.loads(atomic.json_text(identity))))
     for key in sorted({*before, *now}):

@@ -29,7 +29,7 @@ def write_report(sheet: Sheet, path: Path, *, title: str = "colorbench report", 
     payload = collect(sheet)
     numbers = sum(map(len, [text, json.dumps(payload), *inserts.values()]))
     payload["gallery"] = embed(sheet, int(limit_mb * 1e6) - numbers - 4096)
-    inserts["data"] = json.dumps(payload, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    inserts["data"] = atomic.json_text(payload, separators=(",", ":")).replace("<", "\\u003c")
     text = re.sub(r"\{\{(\w+)\}\}", lambda place: inserts[place[1]], text)  # once: what was inserted is no template
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_text(path, text)
@@ -66,9 +66,12 @@ def _uris(line: Line, i: int, size: int, quality: int) -> list[str]:
     assert folder is not None
     uris = []
     for file in sorted((folder / "gallery").glob(f"{i:05d}-*.png")):
-        with Image.open(file) as picture:
-            small = picture if picture.width <= size else picture.resize((size, size), Image.Resampling.LANCZOS)
-            out = io.BytesIO()
-            small.save(out, "WEBP", quality=quality, method=4)
+        out = io.BytesIO()
+        try:
+            with Image.open(file) as picture:
+                small = picture if picture.width <= size else picture.resize((size, size), Image.Resampling.LANCZOS)
+                small.save(out, "WEBP", quality=quality, method=4)
+        except (OSError, ValueError, SyntaxError):  # damaged: an empty place on a page that stands
+            continue
         uris.append("data:image/webp;base64," + base64.b64encode(out.getvalue()).decode())
     return uris

@@ -50,7 +50,10 @@ class WeightsAndBiases:
     def start(self, *, name: str, model: str, group: str, folder: Path, config: Mapping[str, Any]) -> None:
         """Open the run, or go on with it."""
         memory = folder / "wandb.json"
-        identity = json.loads(memory.read_text())["id"] if memory.exists() else secrets.token_hex(4)
+        try:
+            identity = str(json.loads(memory.read_text())["id"])
+        except (OSError, ValueError, KeyError, TypeError):  # new, or damaged
+            identity = secrets.token_hex(4)
         atomic.write_json(memory, {"id": identity, "project": self.project})
         options = {
             "project": self.project,
