@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import yaml
@@ -26,7 +26,22 @@ _KINDS: dict[str, type] = {
     "plugins": list,
     "seed": int,
 }
-"""What a run's configuration holds at least."""
+_PARTS = (("engine", "patience"), ("data", "size"), ("data", "source"))
+
+
+class _Config(dict[str, Any]):
+    """A run's configuration; whoever asks for what a damaged one lacks is told so."""
+
+    def __init__(self, file: Path, tree: Mapping[str, Any]):
+        super().__init__(tree)
+        self.file = file
+        wrong = next((key for key, kind in _KINDS.items() if key in self and not isinstance(self[key], kind)), None)
+        lost = next((f"{key}.{part}" for key, part in _PARTS if key in self and part not in self[key]), None)
+        if wrong or lost:
+            self.__missing__(wrong or lost)
+
+    def __missing__(self, key: object) -> NoReturn:
+        raise UserError(f"{self.file}: damaged (what of {key}?); the same command as before writes it anew")
 
 
 @dataclass(frozen=True)
@@ -79,13 +94,7 @@ def open_run(path: str | Path) -> Run:
     file = path / "config.yaml"
     if not file.is_file():
         raise UserError(f"{path}: not a run folder (no config.yaml); runs are in <output>/<study>/<model>-<hash>")
-    config = read_config(file)
-    for key, kind in _KINDS.items():
-        if not isinstance(config.get(key), kind):
-            raise UserError(
-                f"{file}: damaged ({key} is missing or no {kind.__name__}); the same command writes it anew"
-            )
-    return Run(path, config)
+    return Run(path, _Config(file, read_config(file)))
 
 
 def read_config(file: Path) -> dict[str, Any]:

@@ -12,12 +12,13 @@ import pytest
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 WHERE = {
     "preparing": "colorbench.data.cache:tones",
+    "rehearsing": "colorbench.evaluation.judge:Judge.close",
     "building": "colorbench.training.train:_family",
     "training": "colorbench.engine.engine:Engine._step",
     "saving": "colorbench.engine.checkpoint:Checkpoints.save",
-    "evaluating": "colorbench.evaluation.judge:Judge.close",
+    "evaluating": "colorbench.training.train:evaluate_run",
 }
-OFTEN = [*zip(WHERE, (*SIGNALS, "SIGTERM"), strict=True)]
+OFTEN = [*zip(WHERE, (*SIGNALS, "SIGTERM", "SIGINT"), strict=True)]
 QUICK = ("budget.images=16", "monitor.previews=0", "metrics=fast", "protocol.draws=1")
 BELL = """
 import os, runpy, signal, sys
@@ -67,8 +68,8 @@ def test_a_run_that_is_stopped_is_one_line_and_goes_on(where, name, processes, o
     assert said.splitlines()[-1].endswith(("; the same command goes on", "; the same command goes on from there"))
     assert child.exitcode == 130
     states = [json.loads(file.read_text())["state"] for file in tmp_path.rglob("status.json")]
-    assert states == ([] if where == "preparing" else ["interrupted"])
-    assert list(tmp_path.rglob("last/state.pt")) or where in ("preparing", "building")
+    assert states == ([] if where in ("preparing", "rehearsing") else ["interrupted"])
+    assert list(tmp_path.rglob("last/state.pt")) or where in ("preparing", "rehearsing", "building")
     child = processes.Process(target=driver.stopped, args=(words, str(log), "os:abort", 0))
     child.start()
     child.join(280)
