@@ -176,7 +176,9 @@ def _expanded(word: str) -> list[str]:
         raise UserError(f"data.shards: {scheme}: addresses are not read; use a path or one of {', '.join(SCHEMES[1:])}")
     found = []
     for address in braceexpand(word):
-        matches = sorted(glob.glob(os.path.expanduser(address))) if scheme == "" else [address]
+        matches = [address]
+        if scheme == "":  # absolute: the name of a file, pipe:rm, is no address
+            matches = sorted(map(os.path.abspath, glob.glob(os.path.expanduser(address))))
         if not matches:
             raise UserError(f"data.shards: {address} does not exist; give shards as data.shards=PATH/name-*.tar")
         found += matches

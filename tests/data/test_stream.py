@@ -1,5 +1,6 @@
 """Tar shards: nothing twice in an epoch, exact resumption, ranks that share one sequence, members that misbehave."""
 
+import contextlib
 import io
 import itertools
 import tarfile
@@ -12,7 +13,7 @@ import torch
 
 from colorbench.batch import Batch
 from colorbench.data.dataset import DataSet, open_data
-from colorbench.data.shards import Shards
+from colorbench.data.shards import Shards, _members
 from colorbench.data.source import Dropped, Rendered
 from colorbench.data.streamed import StreamedFeed
 from colorbench.errors import UserError
@@ -234,3 +235,18 @@ def test_a_set_with_no_usable_picture_ends(tmp_path: Path, config: Config) -> No
     assert isinstance(data.feed, StreamedFeed)
     with pytest.raises(UserError, match=r"no usable picture in c\.tar"):
         some(data, 3)
+
+
+@pytest.mark.parametrize("pattern", ["pipe:touch${IFS}ran", "{pipe:touch${IFS}ran,a.tar}", "*", "file:a.tar pipe:*"])
+def test_no_address_runs_a_command(pattern: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For real: by a pipe's address, by one that braces make, by files that are called so."""
+    monkeypatch.chdir(tmp_path)
+    for i, name in enumerate(("a.tar", "pipe:touch ran; cat a.tar", "pipe:touch ran#.tar")):
+        write(tmp_path / name, {f"{k}.png": encoded(10 * i + k) for k in range(4)})
+    with contextlib.suppress(UserError):
+        shards = built(pattern, tmp_path)
+        assert len(list(shards.items())) >= 4
+        for address in shards.shards:
+            assert len(list(_members(address))) == 4
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "ran#.tar").exists()
