@@ -60,11 +60,11 @@ def test_an_experiment_of_cells_alone_is_no_run(capsys):
 
 @pytest.mark.slow
 def test_a_sweep_of_cells_leaves_the_runs_of_their_words(cli, overrides, own, tmp_path):
-    cells_ = {"one": "seed=1", "other": "seed=3 optim.lr=0.001"}
+    cells_ = {"one": "seed=1", "other": "seed=3 optim.lr=0.0005"}
     (own / "experiment" / "mine.yaml").write_text("# @package _global_\n" + yaml.safe_dump({"cells": cells_}))
     words = overrides("experiment=mine", "budget.images=16", "evaluate=false")
     found = cli("-m", "--config-dir", str(own), *words)
     assert found.returncode == 0, found.stderr
     files = sorted((tmp_path / "outputs").rglob("config.yaml"))
     read = [yaml.safe_load(file.read_text()) for file in files if (file.parent / "status.json").is_file()]
-    assert sorted((c["seed"], c["optim"]["lr"] == 0.001) for c in read) == [(1, False), (3, True)]
+    assert sorted((c["seed"], c["optim"]["lr"] == 0.0005) for c in read) == [(1, False), (3, True)]
