@@ -155,4 +155,4 @@ def test_what_killed_processes_left_in_a_run_is_gone_when_it_is_owned_again(tmp_
         (tmp_path / name).touch()
     with RunFolder(tmp_path):
         left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
-    assert left == [".hidden", "eval/p/.colorbench-00000000-1-0.part", "lock", "status.json"]
+    assert left == [".hidden", "eval/p/.colorbench-00000000-1-0.part", "lock", "lock.owner", "status.json"]
