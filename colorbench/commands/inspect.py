@@ -5,13 +5,14 @@ parameters of each module and the floating-point operations of one coloring at t
 and an addition count as two; a diffusion's are those of all its sampler's steps), then the layers that hold the most
 parameters, with the spread of their weights. ``inspect.png`` shows the same, with a histogram of each of these layers:
 a spike at zero is a dead layer, heavy tails are a rate too high. ``top=12`` layers, ``depth=2`` levels of modules,
-``output=FILE`` for the picture (default: in the run folder, or in the current one).
+``output=FILE`` for the picture (default: in the run folder, or in the current one); a .csv beside it has every layer.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from colorbench import atomic
 from colorbench.commands import command
 from colorbench.errors import UserError
 
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             own[key] = value
         else:
             rest.append(word)
-    from colorbench.inference.anatomy import anatomy, draw, text
+    from colorbench.inference.anatomy import anatomy, csv_text, draw, text
 
     family, size, title, folder = _open(rest)
     found = anatomy(family, size, depth=_number("depth", own["depth"]), top=_number("top", own["top"]))
@@ -38,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     file = Path(own["output"]) if own["output"] else folder / "inspect.png"
     try:
         print(f"\npicture: {draw(found, file, f'{title}, {size} px')}")
+        atomic.write_text(file.with_suffix(".csv"), csv_text(family))
+        print(f"every layer: {file.with_suffix('.csv')}")
     except OSError as error:
         raise UserError(f"output={file}: cannot be written ({error.strerror})") from error
 

@@ -1,5 +1,7 @@
 """Anatomy: where the parameters and the computation of a model are, and how its weights are spread."""
 
+import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,19 @@ class Layer:
     def parameters(self) -> int:
         """Numbers in it."""
         return self.weights.numel()
+
+    @property
+    def shape(self) -> str:
+        """64 x 3 x 7 x 7."""
+        return " x ".join(map(str, self.weights.shape))
+
+    @property
+    def spread(self) -> tuple[float, float, float, float]:
+        """Mean, deviation, largest magnitude, and the share that is below a thousandth of it."""
+        w = self.weights.float()
+        largest = float(w.abs().max())
+        near = float((w.abs() < 1e-3 * max(largest, 1e-30)).float().mean())
+        return float(w.mean()), float(w.std(correction=0)), largest, near
 
 
 @dataclass(frozen=True)
@@ -87,15 +102,24 @@ def text(found: Anatomy) -> str:
     lines += ["", "| largest layers | shape | parameters | share | mean | deviation | largest | near zero |"]
     lines.append("|---|---|---:|---:|---:|---:|---:|---:|")
     for layer in found.layers:
-        w = layer.weights.float()
-        std = float(w.std(correction=0))
-        near = float((w.abs() < 1e-3 * max(float(w.abs().max()), 1e-30)).float().mean())
+        mean, deviation, largest, near = layer.spread
         lines.append(
-            f"| {layer.name} | {' x '.join(map(str, w.shape))} | {layer.parameters:,} "
-            f"| {layer.parameters / found.parameters:.1%} | {float(w.mean()):.2g} | {std:.2g} "
-            f"| {float(w.abs().max()):.2g} | {near:.1%} |"
+            f"| {layer.name} | {layer.shape} | {layer.parameters:,} | {layer.parameters / found.parameters:.1%} "
+            f"| {mean:.2g} | {deviation:.2g} | {largest:.2g} | {near:.1%} |"
         )
     return "\n".join(lines)
+
+
+def csv_text(family: Family) -> str:
+    """Every tensor of weights, one a line, in full: name, shape, parameters, share and spread."""
+    layers = [Layer(name, p.detach()) for name, p in family.named_parameters()]
+    total = max(sum(layer.parameters for layer in layers), 1)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["layer", "shape", "parameters", "share", "mean", "deviation", "largest", "near zero"])
+    for layer in layers:
+        writer.writerow([layer.name, layer.shape, layer.parameters, layer.parameters / total, *layer.spread])
+    return out.getvalue()
 
 
 def draw(found: Anatomy, file: Path, title: str) -> Path:

@@ -10,8 +10,14 @@ any other. Pruned alone it answers worse; the command that is printed trains it 
 
 Which layer reads which channel is not written down anywhere, it is seen: for one pass every convolution answers with
 the names of its channels instead of values, and each layer reads them from its input, through whatever concatenations,
-enlargements and poolings lie between. A sum of two maps gives a name that nobody has; networks with sums (resnet,
-latent, denoiser) are refused.
+enlargements and poolings lie between. A sum of two maps gives a name that nobody has, and so has no filter to go by:
+
+    pruned     unet, unetcolorizer, autoencoder (the generators of unetgan and gan too), with batch or instance norm
+    refused    resnet, resunet            residual sums: a channel goes only if it goes from every term of its sum
+               latent, film, bins ...     a vector or a map reshaped into channels, added to every scale
+               denoiser, dit, sequence    sums, attention, and group norm, whose groups are of a fixed size
+               pix2pix                    masks of noise whose shapes are those of its channels
+               anything on a trunk        nearly all of its weights are the trunk's, which stays as it is
 """
 
 import copy

@@ -50,6 +50,8 @@ NOT_SCIENCE = (
 )
 """Keys that do not change what a run computes. The data's pictures enter the hash by their fingerprint instead."""
 
+MAPS = ("data.source.splits", "data.source.first", "optim.groups", "protocol.matters", "protocol.expect")
+"""Keys whose value is a map with names of people's own; ``KEY={name: value}`` adds to it."""
 UNSAID = {"budget.epochs": None, "init_map": None, "data.filtered": "all"}
 """Keys that earlier runs do not know, and the value that means what was done before there were any."""
 
@@ -89,6 +91,7 @@ def normalize(argv: Sequence[str]) -> list[str]:
     """``+experiment=x`` is ``experiment=x``; people type both. ``scale=s`` is the scale of the experiment beside it:
     ``scale=x/s`` where conf/scale/x/s.yaml exists (a stage a/b may take that of a)."""
     words = [re.sub(r"^\++(experiment=)", r"\1", word) for word in argv]
+    words = [f"++{word}" if word.startswith(tuple(f"{key}={{" for key in MAPS)) else word for word in words]
     chosen = dict(word.split("=", 1) for word in words if word.startswith(("experiment=", "scale=")))
     experiment, scale = chosen.get("experiment", ""), chosen.get("scale", "")
     if not (experiment and scale):

@@ -1,7 +1,8 @@
 """Checks of an installation, and the smallest training there is, through the same engine as every model.
 
-A convolutional net learns the mean intensity of pictures, is stopped half-way, resumed from its checkpoint, and its
-curve is drawn. A scalar is so easy to learn that a failure is never the model's: it is the plumbing's.
+A convolutional net learns the mean intensity of pictures (CIFAR-10's where ``data=cifar10`` has fetched them, else
+computed ones), is stopped half-way, resumed from its checkpoint, and its curve is drawn. A scalar is so easy to learn
+that a failure is never the model's: it is the plumbing's.
 """
 
 import importlib
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from colorbench import registry
 from colorbench.batch import Batch
@@ -145,10 +146,11 @@ def check_training(device_name: str, precision: str) -> str:
     """Train half, stop, resume, train the rest; the error must have fallen tenfold, and the curve must be on disk."""
     device = choose_device(device_name)
     chosen = choose_precision(precision, device)
+    pictures = cifar10(Path(cache_folder()).expanduser() / "downloads")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        first, _ = _fit(folder, device, chosen, STEPS // 2)
-        last, resumed = _fit(folder, device, chosen, STEPS)
+        first, _ = _fit(folder, device, chosen, STEPS // 2, pictures)
+        last, resumed = _fit(folder, device, chosen, STEPS, pictures)
         curves = folder / "curves.png"
         if resumed != STEPS // 2 * BATCH:
             raise UserError(f"the run should have resumed at {STEPS // 2 * BATCH} images, not at {resumed}")
@@ -156,10 +158,23 @@ def check_training(device_name: str, precision: str) -> str:
             raise UserError(f"the net did not learn a mean intensity: a mean square of {last:.4f} is left of 0.08")
         if not curves.is_file() or curves.stat().st_size < 1000:
             raise UserError("the curves were not drawn")
-    return f"mean intensity learned: error {first:.4f} half-way, saved, resumed, {last:.4f} at the end; curve drawn"
+    where = "computed pictures" if pictures is None else "CIFAR-10"
+    learned = f"mean intensity learned on {where}: error {first:.4f} half-way, saved, resumed, {last:.4f} at the end"
+    return f"{learned}; curve drawn"
 
 
-def _fit(folder: Path, device: torch.device, precision: str, steps: int) -> tuple[float, int]:
+def cifar10(folder: Path) -> Tensor | None:
+    """uint8 [50000 3 32 32]: the training pictures of CIFAR-10 below ``folder``; None where they are not at hand."""
+    from torchvision.datasets import CIFAR10
+
+    try:
+        pictures = CIFAR10(str(folder), train=True, download=False).data
+    except RuntimeError:  # not there, or not whole
+        return None
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2)
+
+
+def _fit(folder: Path, device: torch.device, precision: str, steps: int, pictures: Tensor | None) -> tuple[float, int]:
     """Up to ``steps``; the last error, and the image at which this session began."""
     torch.manual_seed(0)
     errors: dict[str, float] = {}
@@ -169,7 +184,7 @@ def _fit(folder: Path, device: torch.device, precision: str, steps: int) -> tupl
         gray: Mapping[str, float] = {}  # nothing is colored
 
         def __call__(self, family: Any, images: int, progress: float) -> Mapping[str, float]:
-            batch = _pictures(10**6, device)
+            batch = _pictures(10**6, device, pictures)
             errors["last"] = float((family.measure(batch.L).float() - batch.L.mean(dim=(1, 2, 3))).square().mean())
             return {"val/error": errors["last"]}
 
@@ -186,7 +201,7 @@ def _fit(folder: Path, device: torch.device, precision: str, steps: int) -> tupl
     }
     engine = Engine(
         family=_regressor().to(device),
-        batches=lambda start: _stream(start, device),
+        batches=lambda start: _stream(start, device, pictures),
         optim=optim,
         phases={"phases": []},
         budget=Budget(images=steps * BATCH, seconds=None),
@@ -240,15 +255,17 @@ def _regressor() -> Any:
     return MeanIntensity()
 
 
-def _stream(start: int, device: torch.device) -> Iterator[Batch]:
+def _stream(start: int, device: torch.device, pictures: Tensor | None) -> Iterator[Batch]:
     while True:
-        yield _pictures(start, device)
+        yield _pictures(start, device, pictures)
         start += BATCH
 
 
-def _pictures(start: int, device: torch.device) -> Batch:
-    """Gray pictures of any brightness with some grain."""
+def _pictures(start: int, device: torch.device, pictures: Tensor | None) -> Batch:
+    """Pictures of CIFAR-10, else gray ones of any brightness with some grain."""
     ids = torch.arange(start, start + BATCH, device=device)
+    if pictures is not None:
+        return Batch.of_bytes(pictures[ids.cpu() % len(pictures)].to(device), ids)
     noise = Noise.of(0, ids)
     L = (0.5 * noise.uniform("grain", 1, SIZE, SIZE) + noise.uniform("level", 1, 1, 1) - 0.75).clamp(-1.0, 1.0)
     return Batch(L, torch.zeros(BATCH, 2, SIZE, SIZE, device=device), ids, torch.zeros_like(ids))

@@ -1,5 +1,7 @@
 """Where the parameters and the operations are."""
 
+import csv
+
 import pytest
 import torch
 from torch import nn
@@ -45,6 +47,11 @@ def test_the_command_prints_tables_and_draws_a_picture(capsys, tmp_path):
     assert "| network |" in out
     assert sum(" x 3 x 3 |" in line for line in out.splitlines()) == 3
     assert (tmp_path / "a.png").stat().st_size > 10_000
+    rows = list(csv.DictReader((tmp_path / "a.csv").open()))
+    assert sum(float(row["share"]) for row in rows) == pytest.approx(1.0)
+    first = next(row for row in rows if row["layer"].endswith("head.weight"))
+    assert first["shape"].endswith("x 1 x 1")
+    assert float(first["deviation"]) == pytest.approx(0.01, rel=0.2)
 
 
 def test_mistakes_are_one_clear_line(tmp_path):

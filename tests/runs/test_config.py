@@ -114,3 +114,17 @@ def test_the_cache_is_where_the_system_keeps_caches(monkeypatch, tmp_path):
     assert config.compose(["data=cifar10"])["data"]["root"] == f"{tmp_path}/colorbench/downloads"
     monkeypatch.setenv("COLORBENCH_CACHE", "/elsewhere")
     assert config.compose(["data=scenes"])["data"]["cache"] == "/elsewhere"
+
+
+def test_a_map_of_peoples_own_names_is_not_called_unknown():
+    words = [
+        "data=folder",
+        "data.root=x",
+        "data.source.splits={mine: train, held: test}",
+        "data.source.first={held: 5}",
+    ]
+    tree = config.compose(words)
+    assert {"mine": "train", "held": "test"}.items() <= tree["data"]["source"]["splits"].items()
+    assert tree["data"]["source"]["first"] == {"held": 5}
+    with pytest.raises(UserError, match="unknown key"):
+        config.compose(["budget={imags: 3}"])

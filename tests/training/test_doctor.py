@@ -1,6 +1,7 @@
 """The doctor finds what is wrong, and says so in its exit code."""
 
 import pytest
+import torch
 
 from colorbench.commands.doctor import main
 from colorbench.errors import UserError
@@ -40,3 +41,12 @@ def test_a_training_that_does_not_learn_fails_the_check(monkeypatch):
 def test_an_unknown_option_is_one_clear_line():
     with pytest.raises(UserError, match="did you mean 'device'"):
         main(["devise=cpu"])
+
+
+def test_the_regressor_learns_from_cifar10_where_it_is_at_hand(monkeypatch, tmp_path):
+    assert doctor.cifar10(tmp_path) is None
+    generator = torch.Generator().manual_seed(0)
+    level = torch.rand(500, 1, 1, 1, generator=generator)
+    pictures = (255 * (0.7 * level + 0.3 * torch.rand(500, 3, 32, 32, generator=generator))).byte()
+    monkeypatch.setattr(doctor, "cifar10", lambda folder: pictures)
+    assert "learned on CIFAR-10" in doctor.check_training("cpu", "fp32")
