@@ -13,11 +13,10 @@ the names of its channels instead of values, and each layer reads them from its 
 enlargements and poolings lie between. A sum of two maps gives a name that nobody has, and so has no filter to go by:
 
     pruned     unet, unetcolorizer, autoencoder (the generators of unetgan and gan too), with batch or instance norm
-    refused    resnet, resunet            residual sums: a channel goes only if it goes from every term of its sum
-               latent, film, bins ...     a vector or a map reshaped into channels, added to every scale
-               denoiser, dit, sequence    sums, attention, and group norm, whose groups are of a fixed size
-               pix2pix                    masks of noise whose shapes are those of its channels
-               anything on a trunk        nearly all of its weights are the trunk's, which stays as it is
+    refused    resnet, resunet     residual sums: a channel goes only if it goes from every term of its sum
+               latent              a vector, spread over channels and added to every scale
+               denoiser            a vector of the time, sums, and group norm, whose groups are of a fixed size
+               pix2pix             its masks of noise, whose shapes are those of its channels
 """
 
 import copy

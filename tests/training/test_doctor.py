@@ -48,5 +48,6 @@ def test_the_regressor_learns_from_cifar10_where_it_is_at_hand(monkeypatch, tmp_
     generator = torch.Generator().manual_seed(0)
     level = torch.rand(500, 1, 1, 1, generator=generator)
     pictures = (255 * (0.7 * level + 0.3 * torch.rand(500, 3, 32, 32, generator=generator))).byte()
+    monkeypatch.setattr(doctor, "STEPS", 80)
     monkeypatch.setattr(doctor, "cifar10", lambda folder: pictures)
     assert "learned on CIFAR-10" in doctor.check_training("cpu", "fp32")
