@@ -5,14 +5,19 @@ that learned nothing.
 
     colorbench table outputs --diff unet unetgan                       rows, under every protocol that judged both
     colorbench table --diff outputs/default/unet-A outputs/default/unet-B    two runs, of any seed
+    colorbench table outputs --race race.png                           who leads when, by validation score
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from colorbench.commands import command
 from colorbench.errors import UserError
+
+if TYPE_CHECKING:
+    from colorbench.report.sheet import Sheet
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--diff", nargs=2, metavar=("A", "B"), help="paired differences of two rows or run folders, in all columns"
     )
+    p.add_argument(
+        "--race", type=Path, metavar="PNG", help="validation scores against seconds and images, and who leads when"
+    )
     p.add_argument("--protocol", help="only this protocol (its id or the start of it)")
     p.add_argument("--resamples", type=int, default=2000, help="of the bootstrap (default: 2000)")
     return p
@@ -57,10 +65,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not found:
         where = ", ".join(map(str, runs or args.roots))
         raise UserError(f"{where}: no evaluated runs; train one with python -m colorbench")
-    if args.diff:
+    if args.race:
+        _race(args.race, found[0])
+    elif args.diff:
         print("\n".join(differences(found, *args.diff)), end="")
     elif args.format is None:
         show(found, intervals=not args.no_intervals, costs=not args.no_costs)
     else:
         written = FORMATS[args.format]
         print("\n".join(written(s, intervals=not args.no_intervals, costs=not args.no_costs) for s in found), end="")
+
+
+def _race(file: Path, sheet: "Sheet") -> None:
+    from colorbench.report.race import draw_race, of_lines, told
+
+    found = of_lines(sheet.lines)
+    if not found:
+        raise UserError("--race: no run of these kept its validation scores (metrics.jsonl of two looks or more)")
+    print("\n".join([*told(found), f"figure: {draw_race(found, file)}"]))

@@ -9,6 +9,7 @@ import numpy as np
 
 from colorbench import atomic
 from colorbench.report.payload import calibration, collect
+from colorbench.report.race import of_lines, race_figure
 from colorbench.report.sheet import Line, Sheet
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ _STYLE: Any = {
 
 
 def write_figures(sheet: Sheet, folder: Path) -> list[Path]:
-    """intervals, pareto, distributions, curves, gallery, hue, calibration: those that have something to show."""
+    """intervals, pareto, distributions, curves, race, gallery, hue, calibration: those that have something to show."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -67,6 +68,7 @@ def write_figures(sheet: Sheet, folder: Path) -> list[Path]:
         "pareto": _pareto,
         "distributions": _distributions,
         "curves": _training,
+        "race": _race,
         "gallery": _gallery,
         "hue": _hue,
         "calibration": _calibration,
@@ -203,6 +205,12 @@ def _training(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     figure.tight_layout()
     _legend_below(figure, axes[0][0])
     return figure
+
+
+def _race(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
+    """Validation scores against seconds and against images."""
+    found = of_lines(sheet.lines)
+    return race_figure(found) if found else None
 
 
 def _wrapped(label: str, width: int = 40) -> str:

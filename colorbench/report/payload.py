@@ -11,6 +11,7 @@ from colorbench import color
 from colorbench.errors import UserError
 from colorbench.metrics.draws import best_of, coverage, rank_columns
 from colorbench.metrics.hue import BINS
+from colorbench.report.race import of_lines, told
 from colorbench.report.sheet import HEADLINE, Line, Sheet, word
 from colorbench.report.table import COSTS, costs_of
 from colorbench.runs.config import flatten
@@ -29,7 +30,7 @@ def collect(sheet: Sheet) -> dict[str, Any]:
     return {
         "lead": f"{count} systems on {p.images:,} {p.split} pictures at {p.size} px, protocol {p.id} ({p.name}).",
         "caption": sheet.caption,
-        "notes": sheet.notes,
+        "notes": [*sheet.notes, *told(of_lines(sheet.lines))],
         "lines": [
             {
                 "label": line.label,

@@ -6,10 +6,10 @@ pictures, among the resamples in which the two cross; one trained run of each is
 means, there is no interval.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from colorbench import atomic
 from colorbench.report.sheet import Line
 from colorbench.report.statistics import Bootstrap, Interval
 from colorbench.runs.energies import Moments, read_moments
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Axis = Literal["seconds", "images"]
 
@@ -34,7 +37,7 @@ class Lead:
     share: float
 
 
-def of_lines(lines: "tuple[Line, ...]") -> dict[str, Moments]:
+def of_lines(lines: Sequence[Line]) -> dict[str, Moments]:
     """{label: looks of its first seed}, of the rows whose run folder is there."""
     found = {}
     for line in lines:
@@ -118,7 +121,15 @@ def told(found: Mapping[str, Moments]) -> list[str]:
 
 
 def draw_race(found: Mapping[str, Moments], file: Path, marks: Mapping[str, float] | None = None) -> Path:
-    """Score against seconds and against images, with 95 % intervals over pictures: a PNG. marks: {word: seconds}."""
+    """:func:`race_figure` as a PNG."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.replacing(file) as part:
+        race_figure(found, marks).savefig(part, format="png", dpi=120)
+    return file
+
+
+def race_figure(found: Mapping[str, Moments], marks: Mapping[str, float] | None = None) -> "Figure":
+    """Score against seconds and against images, with 95 % intervals over pictures. marks: {word: seconds}."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.5, 3.6), layout="constrained")
@@ -138,7 +149,4 @@ def draw_race(found: Mapping[str, Moments], file: Path, marks: Mapping[str, floa
         axes[0].annotate(word, (seconds, 1), xycoords=("data", "axes fraction"), fontsize=7, rotation=90, va="top")
     axes[0].set_ylabel("validation energy, CIELAB units ↓")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with atomic.replacing(file) as part:
-        figure.savefig(part, format="png", dpi=120)
-    return file
+    return figure

@@ -30,7 +30,16 @@ def outputs(judge, make_plan, data, cpu, tmp_path_factory) -> Path:
         done = judge(output, name, factor, parameters=parameters)
         run = done.folder.parents[1]
         (run / "config.yaml").write_text(f"model: {{family: {name}, width: {parameters}}}\nseed: 0\n")
-        moments = [{"images_seen": 100 * i, "val/psnr": 10 + i * factor, "nan": float("nan")} for i in range(5)]
+        moments = [
+            {
+                "images_seen": 100 * i,
+                "val/psnr": 10 + i * factor,
+                "val/energy": 9 - i * factor,
+                "train/seconds": 2.0 * i,
+            }
+            for i in range(5)
+        ]
+        moments[1]["nan"] = float("nan")
         (run / "metrics.jsonl").write_text("".join(json.dumps(m) + "\n" for m in moments) + '{"images_se')
     judge(output, "sampler", 0.7, spread=0.05, draws=4, parameters=5000)
     return output
@@ -168,6 +177,7 @@ def test_the_page_holds_every_number_of_the_table(page: Path, outputs: Path) -> 
     assert data["configs"]["vivid"]["model.width"] == 9000
     assert data["curves"]["vivid"]["val/psnr"][0] == [0, 10]
     assert "nan" not in data["curves"]["vivid"]
+    assert any("vivid leads (validation energy)" in note or "dull leads" in note for note in data["notes"])
     assert set(data["calibration"]) == {"sampler", "confetti", "marginal", "neighbors"}
     assert len(data["gallery"]["images"]["sampler"][0]) == 4
 
@@ -278,5 +288,5 @@ def test_a_column_without_a_number_says_so_and_leaves_the_page_standing(outputs:
 def test_figures_are_written_as_png_and_pdf(outputs: Path, tmp_path: Path) -> None:
     main([str(outputs), "-o", str(tmp_path / "r.html"), "--figures", str(tmp_path / "f")])
     names = {p.name for p in (tmp_path / "f").iterdir()}
-    for name in ("intervals", "pareto", "distributions", "curves", "gallery", "hue", "calibration"):
+    for name in ("intervals", "pareto", "distributions", "curves", "race", "gallery", "hue", "calibration"):
         assert {f"{name}.png", f"{name}.pdf"} <= names

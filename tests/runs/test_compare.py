@@ -3,10 +3,12 @@
 import json
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from colorbench.commands.compare import main
+from colorbench.commands.table import main as table
 from colorbench.engine import engine
 from colorbench.engine.engine import Interrupted
 from colorbench.errors import UserError
@@ -50,12 +52,15 @@ def words(overrides):
         *common,
         "budget.seconds=1",
         "engine.validate_every=25%",
+        "metrics=fast",
         "study=answer",
         f"models={','.join(MODELS)}",
         "finalists=2",
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_comparison_that_is_stopped_goes_on_and_ends_in_one_page(words, tmp_path, monkeypatch, capsys):
     calls = []
     train = compare.train
@@ -96,6 +101,10 @@ def test_a_comparison_that_is_stopped_goes_on_and_ends_in_one_page(words, tmp_pa
     assert "milliseconds" not in said
     assert "training photographs at 16 px" in said
     assert "init_from=" in said
+    table([str(folder), "--race", str(tmp_path / "race.png")])
+    assert " leads (validation energy)" in capsys.readouterr().out
+    assert (tmp_path / "race.png").stat().st_size > 5000
+    assert len((folder / Path(last[0]["folder"]).name / "energies.jsonl").read_text().splitlines()) >= 3
     calls.clear()
     main(words)  # all is done: the page is written again from what is there
     assert calls == []
