@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS ?= outputs
 ARGS ?=
 
-.PHONY: help setup run test test-slow lint table report dashboard demo doctor smoke bench-data bench-metrics bench-export clean
+.PHONY: help setup run test test-slow lint table report dashboard demo doctor smoke bench bench-engine bench-data bench-metrics bench-export clean
 
 setup: $(VENV)/.installed ## a virtual environment with everything that make test and make run need
 
@@ -52,6 +52,15 @@ doctor: setup ## is everything in place? devices, precision, weights, cache, W&B
 
 smoke: setup ## every part once, in seconds: a tiny run of the default model
 	$(BIN)/colorbench experiment=smoke $(ARGS)
+
+bench: setup ## every benchmark that needs no pictures of yours, as tables with processor, versions, command: outputs/bench.md
+	@mkdir -p outputs
+	@for name in engine data metrics; do \
+	  printf '\n## %s\n\n' "$$name"; $(BIN)/python benchmarks/$$name.py; \
+	done | tee outputs/bench.md
+
+bench-engine: setup ## training through the engine against a loop by hand, images per second and their ratio
+	$(BIN)/python benchmarks/engine.py
 
 bench-data: setup ## pictures per second of every source
 	$(BIN)/python benchmarks/data.py

@@ -33,6 +33,7 @@ class Session:
 
     def __init__(self, out: Path, device: str, minutes: float, size: int, models: list[str], steps: int) -> None:
         self.out, self.device, self.size, self.models, self.steps = out, device, size, models, steps
+        self.words: list[str] = []  # of every training
         self.ends = time.monotonic() + 60 * minutes
 
     def left(self) -> float:
@@ -138,10 +139,12 @@ def run(session: Session, model: str, *words: str, limit: float, ranks: int = 0)
     if ranks:
         start += ["torch.distributed.run", f"--nproc_per_node={ranks}", "--standalone", "-m"]
     common = [f"model={model}", f"device={session.device}", f"data.size={session.size}", f"output={session.out}/runs"]
+    common += session.words
     before = set((session.out / "runs").rglob("status.json"))
     session.call(*start, "colorbench", *common, *words, limit=limit)
     new = set((session.out / "runs").rglob("status.json")) - before
-    return json.loads(new.pop().read_text()) if new else {}
+    status = json.loads(new.pop().read_text()) if new else {}
+    return status if status.get("state") == "finished" else {}
 
 
 def loader(session: Session) -> None:
@@ -218,12 +221,15 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=9.5)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--models", default=MODELS)
+    parser.add_argument("--scenes", type=int, help="paint so many training scenes only (a rehearsal)")
     parser.add_argument("--steps", type=int, default=200, help="of the loader's and the ranks' runs")
     arguments = parser.parse_args()
     out = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     models = arguments.models.split(",")
     session = Session(out, arguments.device, arguments.minutes, arguments.size, models, arguments.steps)
+    if arguments.scenes:
+        session.words = [f"data.source.train={arguments.scenes}", "data.source.val=32", "data.source.test=32"]
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     print(session.header(), flush=True)
     parity(session)

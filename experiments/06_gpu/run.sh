@@ -12,5 +12,5 @@ if [ -d .whl ]; then # a bare machine: what it lacks lies in wheels, beside its 
 fi
 mkdir -p "$OUT"
 $PYTHON experiments/06_gpu/measure.py --out "$OUT" --device "$DEVICE" --minutes "$MINUTES" --size "$SIZE" \
-  ${STEPS:+--steps "$STEPS"} ${MODELS:+--models "$MODELS"} 2>&1 | tee "$OUT/log.txt"
+  ${STEPS:+--steps "$STEPS"} ${SCENES:+--scenes "$SCENES"} ${MODELS:+--models "$MODELS"} 2>&1 | tee "$OUT/log.txt"
 exit "${PIPESTATUS[0]}"
