@@ -109,3 +109,11 @@ def ignoring(words: list[str], log: str, where: str, number: int) -> None:
 
     signal.signal(number, signal.SIG_IGN)
     stopped(words, log, where, number)
+
+
+def composed(config: dict, model: str) -> None:
+    """Train and evaluate what was composed elsewhere, on one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    train(config, model=model, experiment="default")

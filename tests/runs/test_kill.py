@@ -102,3 +102,84 @@ def test_the_second_process_on_one_run_refuses_while_the_first_works(processes, 
     assert second.returncode == 2
     assert f"process {child.pid}" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+SOAK = [
+    "data=scenes",
+    "data.size=32",
+    "data.source.train=24",
+    "data.source.val=8",
+    "data.source.test=8",
+    "batch_size=8",
+    "budget.images=48",
+    "engine.checkpoint_seconds=0.02",
+    "engine.validate_every=50%",
+    "monitor.images=8",
+    "monitor.previews=0",
+    "metrics=fast",
+    "protocol.draws=2",
+    "protocol.gallery=1",
+    "device=cpu",
+    "precision=fp32",
+]
+
+
+def evidence(outputs: Path, capsys) -> dict[str, object]:
+    """Everything that a run says of its model: weights, rows, and the table."""
+    from colorbench.commands.table import main
+
+    run = final(outputs)
+    found: dict[str, object] = {
+        f.relative_to(outputs).as_posix(): f.read_bytes() for f in outputs.rglob("*.csv") if f.name != "metrics.csv"
+    }
+    for name in ("weights", "ema"):
+        tensors = load_file(run / "checkpoints" / "last" / f"{name}.safetensors")
+        found |= {f"{name} {key}": value.numpy().tobytes() for key, value in tensors.items()}
+    found["metrics"] = [line.split(",")[:2] for line in (run / "metrics.csv").read_text().splitlines()]
+    found["test"] = [line for line in (run / "metrics.csv").read_text().splitlines() if ",test/" in line]
+    capsys.readouterr()
+    main([str(outputs), "--no-costs", "--metrics", "all", "--format", "csv", "--resamples", "50"])
+    return found | {"table": capsys.readouterr().out}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_fifty_kills_over_all_models_leave_weights_rows_and_tables_as_they_were(processes, tmp_path, capsys):
+    import driver
+    from families.conftest import _composed, _shrunk, alike, learners
+
+    from colorbench.runs.config import compose
+
+    models = alike(learners())
+    rng, kills = random.Random(22), 0
+    for at, model in enumerate(models):
+        wanted = -(-50 * (at + 1) // len(models))  # so many in all by the end of this one
+        tree = compose([*SOAK, f"model={model}", f"data.cache={tmp_path / 'cache'}"])
+        tree["model"] = _shrunk(_composed(model, ())["model"])
+
+        def begin(name: str, tree=tree, model=model):
+            config = {**tree, "output": str(tmp_path / model / name)}
+            child = processes.Process(target=driver.composed, args=(config, model))
+            child.start()
+            return child
+
+        began = time.monotonic()
+        whole = begin("whole")
+        whole.join()
+        seconds = time.monotonic() - began
+        assert whole.exitcode == 0, model
+        while kills < wanted:
+            child = begin("cut")
+            time.sleep(rng.uniform(0.0, 0.8 * seconds))
+            if not child.is_alive():
+                break
+            child.kill()
+            child.join()
+            kills += 1
+        last = begin("cut")
+        last.join()
+        assert last.exitcode == 0, model
+        assert evidence(tmp_path / model / "cut", capsys) == evidence(tmp_path / model / "whole", capsys), model
+        with capsys.disabled():
+            print(f"\n{model}: {kills} kills in all", end="", flush=True)
+    assert kills >= 50
