@@ -19,7 +19,6 @@ import torch
 from engine.toys import SGD, engine
 from families.conftest import alike, learners, pictures, small
 from PIL import Image
-from safetensors.torch import load_file
 
 from colorbench.engine.budget import Budget
 from colorbench.engine.ranks import Ranks
@@ -173,33 +172,22 @@ main()
 """
 
 
-def torchrun(*words, cwd, restarts=0):
+def torchrun(*words, cwd):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}"]
-    command += [f"--max-restarts={restarts}", "--monitor-interval=0.5", *words]
+    command += ["--monitor-interval=0.5", *words]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240)
 
 
 @pytest.mark.slow
-def test_a_lost_rank_ends_the_other_in_one_line_and_torchrun_goes_on_to_the_same_weights(overrides, tmp_path):
+def test_a_lost_rank_ends_the_other_in_one_line(overrides, tmp_path):
     (tmp_path / "dying.py").write_text(SUICIDE)
     words = overrides("evaluate=false", "engine.validate_every=16")
-    whole = torchrun("-m", "colorbench", *words, f"output={tmp_path / 'whole'}", cwd=tmp_path)
-    assert whole.returncode == 0, whole.stderr
     once = torchrun("dying.py", *words, f"output={tmp_path / 'once'}", cwd=tmp_path)
     assert once.returncode != 0
-    (tmp_path / "died").unlink()
     (line,) = [line for line in once.stderr.splitlines() if line.startswith("colorbench")]
     assert "another rank was lost" in line or "stopped by SIGTERM" in line
     assert "Traceback" not in once.stderr.partition("ChildFailedError")[0].partition("torch.distributed.elastic")[0]
-    again = torchrun("dying.py", *words, f"output={tmp_path / 'again'}", cwd=tmp_path, restarts=1)
-    assert again.returncode == 0, again.stderr
-    one, other = (
-        {key: value for f in (tmp_path / name).rglob("last/weights.safetensors") for key, value in load_file(f).items()}
-        for name in ("whole", "again")
-    )
-    assert one.keys() == other.keys() != set()
-    assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 @pytest.mark.slow
