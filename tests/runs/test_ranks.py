@@ -187,7 +187,8 @@ def test_a_lost_rank_ends_the_other_in_one_line(overrides, tmp_path):
     assert once.returncode != 0
     (line,) = [line for line in once.stderr.splitlines() if line.startswith("colorbench")]
     assert "another rank was lost" in line or "stopped by SIGTERM" in line
-    assert "Traceback" not in once.stderr.partition("ChildFailedError")[0].partition("torch.distributed.elastic")[0]
+    ours, _, _ = once.stderr.partition("failed (exitcode: -9)")  # what follows is torchrun's own
+    assert "Traceback" not in ours
 
 
 @pytest.mark.slow
