@@ -86,6 +86,11 @@ class Family(nn.Module, ABC):
         """Do two colorings of one image differ?"""
         return False
 
+    def vivid(self, amount: float) -> bool:
+        """From now on color more vividly (more than 1; 1 is as trained) or less, by the family's own means; False where
+        it has none. Not for training: what a model is judged by is its configuration."""
+        return False
+
     def evaluations(self, height: int, width: int) -> int:
         """Network passes that one coloring of a picture of this size costs, its condition's encoding not counted."""
         return 1

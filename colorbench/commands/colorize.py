@@ -7,6 +7,11 @@ colorized), under the names of the originals, which are never touched. Any size:
 pixel for pixel. A second start skips what is finished; other options color anew.
 
 Sepia and other photographs toned in one hue count as gray; pictures in color are refused, unless --recolor.
+
+--uncertainty: the mean of the draws, the draws, a map of how far they lie apart with a legend, and a JSON file that
+says which model colored the picture and what share of it is a guess. Every colored file says in its XMP that it was
+colorized.
+
 Every picture that could not be colored is named with its reason, and nothing is written for it. Exit codes: 0 all
 colored, 1 some were not, 2 the command is wrong.
 """
@@ -26,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     from colorbench.inference.colorize import colorize, find, plan
 
+    if options.uncertainty and options.samples == 1:
+        options.samples = 8
+    if options.vivid is not None and not 0 < options.vivid <= 4:
+        raise UserError(f"--vivid {options.vivid}: expected more than 0 and at most 4")
     if not 0 < options.strength <= 4:
         raise UserError(f"--strength {options.strength}: expected more than 0 and at most 4")
     if options.samples < 1 or options.max_pixels < 1 or (options.size is not None and not 8 <= options.size <= 4096):
@@ -44,7 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if (getattr(options, key) or 1) > 1 and not model.family.stochastic:
             raise UserError(f"--{key} {getattr(options, key)}: {model.name} gives one answer for each picture")
     out = Path(options.output)
-    jobs = plan(files, out, options.format, options.samples)
+    if options.vivid is not None:
+        options.strength *= model.vivid(options.vivid)
+    jobs = plan(files, out, options.format, options.samples, options.uncertainty)
     failures = [(name, "no such file or folder") for name in missing]
     try:
         done, skipped = colorize(jobs, model, out, options, failures)
@@ -71,10 +82,16 @@ def _parser() -> argparse.ArgumentParser:
         help="same as the original (default); png, webp and tif lose nothing",
     )
     parser.add_argument("--samples", type=int, default=1, help="colorings of each picture, and a contact sheet")
+    parser.add_argument(
+        "--uncertainty", action="store_true", help="mean and map of the draws (8), and what it is sure of"
+    )
     parser.add_argument("--average", type=int, help="one coloring is the mean of so many draws (as the model says)")
     parser.add_argument("--seed", type=int, default=0, help="of the colorings of a stochastic model")
+    parser.add_argument(
+        "--vivid", type=float, help="by guidance or temperature where the model has it, else a factor (1)"
+    )
     parser.add_argument("--strength", type=float, default=1.0, help="factor of the colors (1)")
-    parser.add_argument("--hint", help="a picture whose colors a retrieval model takes")
+    parser.add_argument("--hint", "--reference", help="a picture whose colors are taken (retrieval, models on a trunk)")
     parser.add_argument("--recolor", action="store_true", help="also pictures in color: forget their colors")
     parser.add_argument("--size", type=int, help="px of the shorter side seen by the model (as trained)")
     command.add_checkpoint(parser)

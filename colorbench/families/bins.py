@@ -49,7 +49,7 @@ class ColorBins(Family):
         channels: Any = network.channels
         self.classifier = nn.ModuleDict({"network": network, "head": nn.Conv2d(channels[0], len(self.palette), 1)})
         self.scale, self.uniform = int(network.scale), uniform  # type: ignore[arg-type]
-        self.decode, self.temperature = decode, temperature
+        self.decode, self.temperature, self.trained = decode, temperature, temperature
         self.weights = coefficients(weights, "classification")
         self.register_buffer("rebalance", torch.ones(len(self.palette)))
 
@@ -93,6 +93,13 @@ class ColorBins(Family):
         else:
             small = self.palette.mean(torch.softmax(logits, dim=1))
         return enlarge(small, L, self.scale).clamp(-1.0, 1.0)
+
+    def vivid(self, amount: float) -> bool:
+        """The annealed mean at T^amount: the colder, the nearer to the mode."""
+        if self.decode == "mean" and self.trained < 1.0:
+            self.temperature = self.trained**amount
+            return True
+        return False
 
     def logits(self, L: Luma) -> Logits:
         """Of every cell of the small map."""

@@ -98,6 +98,12 @@ class Field(Family):
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         return self.drawn(L, noise, self.sampler)
 
+    def vivid(self, amount: float) -> bool:
+        """Guidance, of a model that was trained without L too."""
+        if self.drop > 0.0:
+            self.sampler.guidance = amount
+        return self.drop > 0.0
+
     def preview(self, L: Luma, noise: Noise) -> Chroma:
         return self.drawn(L, noise, self.quick)
 

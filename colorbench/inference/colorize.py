@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from colorbench import atomic
 from colorbench.data.folder import stamp, walk
 from colorbench.errors import UserError
+from colorbench.inference import origin
 from colorbench.inference.colorizer import Colorizer
+from colorbench.inference.doubt import Doubt
+from colorbench.inference.paint import paint
 from colorbench.inference.photo import keeps_depth, read_photo, same_format, write_photo, write_whole
 
 JOURNAL = ".colorbench.jsonl"
@@ -25,16 +29,32 @@ JOURNAL = ".colorbench.jsonl"
 
 @dataclass(frozen=True)
 class Job:
-    """source: the picture. targets: where its colorings go, one for each draw."""
+    """source: the picture. targets: where its colorings go, one for each draw. answer: where their mean goes, with the
+    map of how far they lie apart and a JSON file beside it; or None."""
 
     source: Path
     targets: tuple[Path, ...]
+    answer: Path | None = None
 
     @property
     def sheet(self) -> Path:
         """The contact sheet's place."""
         first = self.targets[0]
         return first.with_name(f"{first.stem.removesuffix('-1')}-sheet.png")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that is written."""
+        sheet = (self.sheet,) if len(self.targets) > 1 else ()
+        if self.answer is None:
+            return (*self.targets, *sheet)
+        stem = self.answer.stem
+        return (
+            *self.targets,
+            *sheet,
+            self.answer,
+            *(self.answer.with_name(f"{stem}{end}") for end in ("-uncertainty.png", ".json")),
+        )
 
 
 def find(words: Sequence[str]) -> tuple[list[tuple[Path, Path]], list[str]]:
@@ -67,7 +87,9 @@ def _expanded(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def plan(files: Sequence[tuple[Path, Path]], out: Path, kind: str, samples: int) -> list[Job]:
+def plan(
+    files: Sequence[tuple[Path, Path]], out: Path, kind: str, samples: int, uncertainty: bool = False
+) -> list[Job]:
     """Where each result goes. A name that another picture has taken keeps its old suffix before the new one."""
     jobs, taken = [], set()
     single = len(files) == 1 and samples == 1 and out.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".tif")
@@ -81,7 +103,7 @@ def plan(files: Sequence[tuple[Path, Path]], out: Path, kind: str, samples: int)
             target = out / place.with_name(f"{place.name}{again}{suffix}")
         taken.add(target)
         numbered = (target.with_name(f"{target.stem}-{k + 1}{target.suffix}") for k in range(samples))
-        jobs.append(Job(source, tuple(numbered) if samples > 1 else (target,)))
+        jobs.append(Job(source, tuple(numbered) if samples > 1 else (target,), target if uncertainty else None))
     return jobs
 
 
@@ -111,10 +133,10 @@ def colorize(
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         for job in bar.track(jobs, description=model.name):
             made = f"{settings} {_stamp(job.source)} {os.path.realpath(job.source)}"
-            targets = (*job.targets, job.sheet) if options.samples > 1 else job.targets
+            targets = job.files
             begun = False
             try:
-                if all(journal.says(target, made) for target in job.targets):
+                if all(journal.says(target, made) for target in targets):
                     skipped += 1
                     continue
                 for target in targets:
@@ -145,30 +167,54 @@ def colorize(
 
 def _one(job: Job, model: Colorizer, options: Any, reference: Any) -> None:
     photo = read_photo(job.source, recolor=options.recolor, max_pixels=options.max_pixels)
-    small = []
-    for draw, target in enumerate(job.targets):
-        one = draw if len(job.targets) > 1 else None
-        pixels = model.paint(photo, seed=options.seed, draw=one, strength=options.strength, reference=reference)
+    several = len(job.targets) > 1
+    chosen: dict[str, Any] = {"seed": options.seed, "strength": options.strength, "reference": reference}
+    told = {"strength": options.strength, "vivid": options.vivid, "hint": options.hint}
+    small: list[Any] = []
+    maps: list[Any] = []
+
+    def write(target: Path, L: Any, ab: Any, made: Any) -> None:
+        pixels = paint(photo, L, ab)
         if photo.deep and not keeps_depth(target.suffix):
             raise UserError(f"{target.suffix} cannot hold its 16 bits; --format png keeps them")
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_photo(target, pixels, photo)
-        small.append(pixels)
-    if len(small) > 1:
+        write_photo(target, pixels, photo, origin.xmp(made))
+        small.append(_thumbnail(pixels))
+
+    for draw, target in enumerate(job.targets):
+        L, ab = model.maps(photo, draw=draw if several else None, **chosen)
+        maps.append(ab)
+        number, draws = (draw + 1, 1) if several else (None, model.average)
+        write(target, L, ab, origin.record(model, seed=options.seed, draw=number, draws=draws, **told))
+    if several:
         write_whole(job.sheet, lambda file: contact_sheet(small).save(file, format="PNG"))
+    if job.answer is not None:
+        answer = torch.stack(maps).mean(dim=0)
+        made = origin.record(model, seed=options.seed, draw=None, draws=len(maps), **told)
+        write(job.answer, L, answer, made)
+        plain = options.strength == 1.0 and options.vivid is None and reference is None
+        doubt = Doubt.of(L, maps, answer, model.certainty if plain else None)
+        picture, beside = job.files[-2:]
+        write_whole(picture, lambda file: doubt.picture(photo).save(file, format="PNG"))
+        facts = {"file": job.answer.name, "map": picture.name, "size": list(photo.size[::-1]), **made, **doubt.numbers}
+        atomic.write_json(beside, facts)
 
 
-def contact_sheet(pictures: Sequence[Any], side: int = 320) -> Any:
-    """All draws of one picture beside each other, numbered."""
+def _thumbnail(pixels: Any, side: int = 320) -> Any:
+    """A small Pillow picture of uint8 or uint16 [h w 3]."""
+    from PIL import Image
+
+    step = max(1, max(pixels.shape[:2]) // (4 * side))
+    some = np.ascontiguousarray(pixels[::step, ::step])
+    tile = Image.fromarray(some if some.dtype == np.uint8 else (some >> 8).astype(np.uint8))
+    tile.thumbnail((side, side))
+    return tile
+
+
+def contact_sheet(tiles: Sequence[Any]) -> Any:
+    """All draws of one picture beside each other, numbered. tiles: Pillow pictures of one size."""
     from PIL import Image, ImageDraw, ImageFont
 
-    tiles = []
-    for pixels in pictures:
-        step = max(1, max(pixels.shape[:2]) // (4 * side))
-        some = np.ascontiguousarray(pixels[::step, ::step])
-        tile = Image.fromarray(some if some.dtype == np.uint8 else (some >> 8).astype(np.uint8))
-        tile.thumbnail((side, side))
-        tiles.append(tile)
     across = min(len(tiles), max(1, round(len(tiles) ** 0.5 + 0.49)))
     width, height, head = tiles[0].width + 8, tiles[0].height + 8, 20
     sheet = Image.new("RGB", (across * width + 8, -(-len(tiles) // across) * (height + head) + 8), "white")
@@ -227,13 +273,10 @@ def _allowed(target: Path, root: Path, originals: set[tuple[int, int]], journal:
 
 
 def _settings(model: Colorizer, options: Any) -> str:
-    digest = hashlib.sha256()
-    for file in [model.weights, *([Path(options.hint)] if options.hint else [])]:
-        with file.open("rb") as stream:
-            while block := stream.read(2**20):
-                digest.update(block)
-    chosen = {key: getattr(options, key) for key in ("samples", "seed", "strength", "recolor", "format")}
-    return f"{digest.hexdigest()} {model.size} {model.average} {json.dumps(chosen, sort_keys=True)}"
+    hint = hashlib.sha256(Path(options.hint).read_bytes()).hexdigest() if options.hint else ""
+    kinds = ("samples", "seed", "strength", "vivid", "uncertainty", "recolor", "format")
+    chosen = {key: getattr(options, key) for key in kinds}
+    return f"{model.digest} {hint} {model.size} {model.average} {json.dumps(chosen, sort_keys=True)}"
 
 
 def _hashed(made: str) -> str:

@@ -11,6 +11,7 @@ of the draw, content of the picture): it does not depend on the file's name or o
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from colorbench.engine.precision import choose_device
 from colorbench.errors import UserError
 from colorbench.family import Family
 from colorbench.inference import portable
+from colorbench.inference.certainty import Certainty
 from colorbench.inference.paint import in_gamut, paint
 from colorbench.inference.photo import Photo, picture_image, read_photo
+from colorbench.inference.transfer import toward, trunk_of
 from colorbench.noise import Noise, stable_id
 from colorbench.retrieval.reference import TakesReference
 from colorbench.runs import starter
@@ -51,6 +54,17 @@ class Colorizer:
     device: torch.device
     weights: Path
     average: int = 1
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file of its weights."""
+        with self.weights.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    @cached_property
+    def certainty(self) -> Certainty | None:
+        """What ``colorbench calibrate`` measured of it."""
+        return Certainty.beside(self.weights)
 
     @classmethod
     def from_pretrained(
@@ -104,8 +118,8 @@ class Colorizer:
 
         image: a path, a Pillow picture, an array or a tensor: [h w], [h w 3], [3 h w]; uint8, or floats in [0, 1].
         seed, draw: which coloring of a stochastic model; no draw: the mean of ``average`` of them. strength: factor of
-        the chroma. hint: a picture whose colors a retrieval model takes. recolor: also take pictures in color. Raises
-        UserError: unreadable, in color, no color came out, no hint taken.
+        the chroma. hint: a picture whose colors it takes (retrieval, or on a trunk). recolor: also take pictures in
+        color. Raises UserError: unreadable, in color, no color came out, no hint taken.
         """
         photo = _photo(image, recolor)
         reference = None if hint is None else self.reference(hint)
@@ -119,7 +133,7 @@ class Colorizer:
         seed: int = 0,
         draw: int | None = None,
         strength: float = 1.0,
-        reference: Tensor | None = None,
+        reference: tuple[Luma, Chroma] | None = None,
     ) -> NDArray[Any]:
         """uint8 [h w 3], or uint16 for a photo of 16 bits; sRGB."""
         return paint(photo, *self.maps(photo, seed=seed, draw=draw, strength=strength, reference=reference))
@@ -131,7 +145,7 @@ class Colorizer:
         seed: int = 0,
         draw: int | None = None,
         strength: float = 1.0,
-        reference: Tensor | None = None,
+        reference: tuple[Luma, Chroma] | None = None,
     ) -> tuple[Luma, Chroma]:
         """L [1 1 h' w'] and ab [1 2 h' w'] at the model's size: what ``paint.paint`` needs to color the photo at any.
 
@@ -143,7 +157,9 @@ class Colorizer:
         return L, ab
 
     @torch.no_grad()
-    def chroma(self, L: Luma, *, seed: int = 0, draw: int | None = None, reference: Tensor | None = None) -> Chroma:
+    def chroma(
+        self, L: Luma, *, seed: int = 0, draw: int | None = None, reference: tuple[Luma, Chroma] | None = None
+    ) -> Chroma:
         """[1 2 h w] on the CPU, for L [1 1 h w]."""
         if draw is None:
             draws = (self.chroma(L, seed=seed, draw=k, reference=reference) for k in range(self.average))
@@ -155,18 +171,27 @@ class Colorizer:
         noise, L = Noise.of(seed, ids, draw), L.to(self.device)
         if reference is None:
             return self.family.colorize(L, noise).float().cpu()
-        if not isinstance(self.family, TakesReference):
-            raise UserError(f"--hint: {self.name} takes no reference picture; models of the family retrieval do")
-        return self.family.colorize_like(L, reference.to(self.device), noise).float().cpu()
+        seen_L, seen_ab = reference
+        if isinstance(self.family, TakesReference):
+            return self.family.colorize_like(L, seen_ab.to(self.device), noise).float().cpu()
+        trunk = trunk_of(self.family)
+        if trunk is None:
+            raise UserError(f"--hint: {self.name} takes no reference picture; models on a trunk and retrieval's do")
+        return toward(trunk, L.cpu(), self.family.colorize(L, noise).float().cpu(), (seen_L, seen_ab))
 
-    def reference(self, image: Source) -> Chroma:
-        """ab [1 2 h w] of a picture in color, at the model's size."""
+    def vivid(self, amount: float) -> float:
+        """Turn the family's own dial for vividness (guidance, temperature) to ``amount``, 1 being as trained; the gain
+        of chroma that is left to do, where it has none."""
+        return 1.0 if self.family.vivid(amount) else amount
+
+    def reference(self, image: Source) -> tuple[Luma, Chroma]:
+        """L [1 1 h w] and ab [1 2 h w] of a picture in color, at the model's size."""
         photo = _photo(image, True)
         if photo.tones is not None:
             raise UserError("--hint: a gray picture has no colors to give")
         height, width = self.seen(*photo.size)
         small = Image.fromarray(photo.levels).resize((width, height), Image.Resampling.BICUBIC)
-        return color.encode_bytes(torch.from_numpy(np.array(small).transpose(2, 0, 1).copy())[None])[1]
+        return color.encode_bytes(torch.from_numpy(np.array(small).transpose(2, 0, 1).copy())[None])
 
     def seen(self, height: int, width: int) -> tuple[int, int]:
         """Height and width at which the model sees a picture: the shorter side is ``size``, the aspect is kept."""

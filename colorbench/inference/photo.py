@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from colorbench import atomic, color
 from colorbench.arrays import Luma
@@ -40,6 +41,7 @@ _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
 }
+_XMP_PNG, _XMP_TIFF = "XML:com.adobe.xmp", 700  # keyword of the text chunk, number of the tag
 _SAME = {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
 _DESCRIPTIVE = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, 0x8769, 0x8825}
 """EXIF tags that are kept: title, maker, model, software, date, artist, copyright, and the camera's and GPS blocks."""
@@ -130,8 +132,9 @@ def same_format(suffix: str) -> str:
     return suffix if suffix.lower() in SUFFIXES else ".png"
 
 
-def write_photo(target: Path, pixels: NDArray[Any], photo: Photo) -> None:
+def write_photo(target: Path, pixels: NDArray[Any], photo: Photo, xmp: bytes = b"") -> None:
     """uint8 or uint16 [h w 3] in sRGB, with what the photo carries, in the format of the suffix; never through a link.
+    xmp: a packet that says where the colors come from (BMP has no place for one).
 
     JPEG has no transparency, and only PNG and TIFF have 16 bits: UserError.
     """
@@ -141,11 +144,11 @@ def write_photo(target: Path, pixels: NDArray[Any], photo: Photo) -> None:
     if photo.alpha is not None and suffix in (".jpg", ".bmp"):
         raise UserError(f"{suffix} has no transparency; --format png keeps it")
     if pixels.dtype == np.uint16 and suffix == ".tif":
-        write_whole(target, lambda file: _write_deep_tiff(file, pixels, photo))
+        write_whole(target, lambda file: _write_deep_tiff(file, pixels, photo, xmp))
     elif pixels.dtype == np.uint16:
-        write_whole(target, lambda file: _write_deep_png(file, pixels, photo))
+        write_whole(target, lambda file: _write_deep_png(file, pixels, photo, xmp))
     else:
-        write_whole(target, lambda file: _write(file, suffix, pixels, photo))
+        write_whole(target, lambda file: _write(file, suffix, pixels, photo, xmp))
 
 
 def keeps_depth(suffix: str) -> bool:
@@ -178,7 +181,7 @@ def _photo(image: Image.Image, recolor: bool) -> Photo:
     icc, dpi = image.info.get("icc_profile") or b"", image.info.get("dpi")
     upright = ImageOps.exif_transpose(image)
     assert upright is not None
-    exif = upright.getexif()
+    exif = image.getexif()  # a TIFF's upright copy has none
     for tag in set(exif) - _DESCRIPTIVE:  # of a TIFF these say how the old file was laid out
         del exif[tag]
     dots = tuple(float(d) for d in dpi) if dpi else ()
@@ -321,9 +324,9 @@ def _channels_first(pixels: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
 
 
-def _write(file: BinaryIO, suffix: str, pixels: NDArray[np.uint8], photo: Photo) -> None:
+def _write(file: BinaryIO, suffix: str, pixels: NDArray[np.uint8], photo: Photo, xmp: bytes) -> None:
     name, options = _WRITERS[suffix]
-    picture_image(pixels, photo).save(file, format=name, **options, **_extras(photo, suffix))
+    picture_image(pixels, photo).save(file, format=name, **options, **_extras(photo, suffix, xmp))
 
 
 def picture_image(pixels: NDArray[np.uint8], photo: Photo) -> Image.Image:
@@ -336,7 +339,7 @@ def picture_image(pixels: NDArray[np.uint8], photo: Photo) -> Image.Image:
     return image
 
 
-def _extras(photo: Photo, suffix: str) -> dict[str, Any]:
+def _extras(photo: Photo, suffix: str, xmp: bytes) -> dict[str, Any]:
     extras: dict[str, Any] = {}
     if photo.icc and suffix != ".bmp":
         extras["icc_profile"] = photo.icc
@@ -344,10 +347,21 @@ def _extras(photo: Photo, suffix: str) -> dict[str, Any]:
         extras["exif"] = photo.exif
     if photo.dpi and suffix != ".webp":
         extras["dpi"] = photo.dpi
+    if xmp and suffix in (".jpg", ".webp"):
+        extras["xmp"] = xmp
+    elif xmp and suffix == ".png":
+        extras["pnginfo"] = PngInfo()
+        extras["pnginfo"].add_itxt(_XMP_PNG, xmp.decode())
+    elif xmp and suffix == ".tif":
+        tags = Image.Exif()
+        if photo.exif:
+            tags.load(photo.exif)
+        tags[_XMP_TIFF] = xmp
+        extras["exif"] = tags
     return extras
 
 
-def _write_deep_tiff(file: BinaryIO, pixels: NDArray[np.uint16], photo: Photo) -> None:
+def _write_deep_tiff(file: BinaryIO, pixels: NDArray[np.uint16], photo: Photo, xmp: bytes) -> None:
     import tifffile
 
     tifffile.imwrite(
@@ -359,10 +373,11 @@ def _write_deep_tiff(file: BinaryIO, pixels: NDArray[np.uint16], photo: Photo) -
         metadata=None,
         resolution=photo.dpi,
         resolutionunit="INCH" if photo.dpi else None,
+        extratags=[(_XMP_TIFF, 1, len(xmp), xmp, True)] if xmp else None,
     )
 
 
-def _write_deep_png(file: BinaryIO, pixels: NDArray[np.uint16], photo: Photo) -> None:
+def _write_deep_png(file: BinaryIO, pixels: NDArray[np.uint16], photo: Photo, xmp: bytes) -> None:
     """16-bit RGB, which Pillow cannot write (PNG specification, third edition, sections 5 and 11)."""
     height, width = pixels.shape[:2]
 
@@ -377,6 +392,8 @@ def _write_deep_png(file: BinaryIO, pixels: NDArray[np.uint16], photo: Photo) ->
         chunk(b"pHYs", struct.pack(">IIB", *(round(d / 0.0254) for d in photo.dpi), 1))
     if photo.exif:
         chunk(b"eXIf", photo.exif.removeprefix(b"Exif\0\0"))
+    if xmp:
+        chunk(b"iTXt", _XMP_PNG.encode() + bytes(5) + xmp)  # no compression, no language, no translated keyword
     packer = zlib.compressobj(1)
     rows = max(1, 2**20 // (6 * width))
     for top in range(0, height, rows):
