@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 run: setup ## train on the embedded scenes, judge, place between learning nothing and the law; ARGS="budget.images=2000"
-	$(BIN)/colorbench model=energy $(ARGS)
+	$(BIN)/colorbench model=energy protocol.limit=150 $(ARGS)
 	$(BIN)/colorbench law $$(ls -td outputs/*/*-*/config.yaml | head -1 | xargs dirname)
 
 test: setup ## the default test suite
