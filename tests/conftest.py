@@ -1,6 +1,7 @@
 """Every shape and type annotation of the package is checked while the tests run (jaxtyping with beartype)."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,5 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from jaxtyping import install_import_hook
 
 install_import_hook("colorbench", "typechecker.check")
+
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:  # nohup, or a job in the background: children would too
+        signal.signal(number, usual)
 
 pytest_plugins = ("judging",)  # fixtures of more than one room

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorbench import color
-from colorbench.arrays import Chroma, Luma, Tensor
+from colorbench.arrays import Chroma, Luma, Seen, Tensor
 from colorbench.engine.precision import choose_device
 from colorbench.errors import UserError
 from colorbench.family import Family
@@ -133,7 +133,7 @@ class Colorizer:
         seed: int = 0,
         draw: int | None = None,
         strength: float = 1.0,
-        reference: tuple[Luma, Chroma] | None = None,
+        reference: Seen | None = None,
     ) -> NDArray[Any]:
         """uint8 [h w 3], or uint16 for a photo of 16 bits; sRGB."""
         return paint(photo, *self.maps(photo, seed=seed, draw=draw, strength=strength, reference=reference))
@@ -145,7 +145,7 @@ class Colorizer:
         seed: int = 0,
         draw: int | None = None,
         strength: float = 1.0,
-        reference: tuple[Luma, Chroma] | None = None,
+        reference: Seen | None = None,
     ) -> tuple[Luma, Chroma]:
         """L [1 1 h' w'] and ab [1 2 h' w'] at the model's size: what ``paint.paint`` needs to color the photo at any.
 
@@ -157,9 +157,7 @@ class Colorizer:
         return L, ab
 
     @torch.no_grad()
-    def chroma(
-        self, L: Luma, *, seed: int = 0, draw: int | None = None, reference: tuple[Luma, Chroma] | None = None
-    ) -> Chroma:
+    def chroma(self, L: Luma, *, seed: int = 0, draw: int | None = None, reference: Seen | None = None) -> Chroma:
         """[1 2 h w] on the CPU, for L [1 1 h w]."""
         if draw is None:
             draws = (self.chroma(L, seed=seed, draw=k, reference=reference) for k in range(self.average))

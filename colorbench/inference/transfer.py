@@ -11,7 +11,7 @@ become the reference's, and what the model knows finer than the trunk's grid sta
 import torch
 import torch.nn.functional as F
 
-from colorbench.arrays import Chroma, Luma, Tensor
+from colorbench.arrays import Chroma, Luma, Seen, Tensor
 from colorbench.family import Family
 from colorbench.trunks.trunk import Trunk
 
@@ -26,7 +26,7 @@ def trunk_of(family: Family) -> Trunk | None:
 
 
 @torch.no_grad()
-def toward(trunk: Trunk, L: Luma, ab: Chroma, seen: tuple[Luma, Chroma]) -> Chroma:
+def toward(trunk: Trunk, L: Luma, ab: Chroma, seen: Seen) -> Chroma:
     """[1 2 h w]: ``ab`` with the coarse colors of ``seen``, L [1 1 h' w'] and ab [1 2 h' w'] of the reference."""
     f, g = _features(trunk, L), _features(trunk, seen[0])
     center = g.mean(dim=(2, 3), keepdim=True)

@@ -29,7 +29,9 @@ def outputs(judge, make_plan, data, cpu, tmp_path_factory) -> Path:
     for name, factor, parameters in (("vivid", 0.9, 9000), ("dull", 0.4, 1000)):
         done = judge(output, name, factor, parameters=parameters)
         run = done.folder.parents[1]
-        (run / "config.yaml").write_text(f"model: {{family: {name}, width: {parameters}}}\nseed: 0\n")
+        (run / "config.yaml").write_text(
+            f"model: {{family: {name}, width: {parameters}}}\nrun: {{model: {name}}}\nseed: 0\n"
+        )
         moments = [
             {
                 "images_seen": 100 * i,

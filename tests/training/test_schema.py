@@ -48,6 +48,8 @@ def runs() -> Iterator[dict[str, Any]]:
     """A run of every option of every group that is a key of its own."""
     needed = {
         "coco": "root",
+        "coco_test10k": "root",
+        "kaggle_landscape": "root",
         "folder": "root",
         "imagenet": "root",
         "list": "file",
