@@ -107,7 +107,7 @@ def prepared(
     workers: SeveralOrNone | None,
     threads: SeveralOrNone | None,
     resident_share: Share,
-    filtered: Literal["all", "train"] = "all",
+    filtered: Literal["all", "train"],
     name: str = "data",
     tell: Callable[[str], None] = print,
 ) -> DataSet:

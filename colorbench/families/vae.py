@@ -47,7 +47,7 @@ class VAE(Family):
         distance: Distance,
         perceptual: Distance | None,
         weights: Mapping[str, NotNegative],
-        divergence: Literal["sum", "mean"] = "sum",
+        divergence: Literal["sum", "mean"],
     ) -> None:
         super().__init__()
         self.network, self.distance, self.perceptual, self.divergence = network, distance, perceptual, divergence

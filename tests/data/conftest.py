@@ -54,6 +54,7 @@ def config(tmp_path: Path) -> Config:
             "min_contrast": 1.0,
             "min_side": 8,
             "duplicates": False,
+            "filtered": "all",
             "augment": augment,
             "cache": str(tmp_path / "cache"),
             "workers": 0,
