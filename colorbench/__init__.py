@@ -5,7 +5,32 @@ engine does everything that has to do with time, devices and disks; the evaluati
 report turns rows into verdicts.
 """
 
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from colorbench.api import Trained, list_models, load, results, sweep, train
+    from colorbench.inference.colorizer import Colorizer
+    from colorbench.registry import register
+    from colorbench.report.results import Results
+
+__all__ = [
+    "Colorizer",
+    "Results",
+    "Trained",
+    "list_models",
+    "load",
+    "register",
+    "results",
+    "sweep",
+    "train",
+]
+_WHERE = {
+    "Colorizer": "colorbench.inference.colorizer",
+    "Results": "colorbench.report.results",
+    "register": "colorbench.registry",
+}
 
 # Threads that wait for work sleep instead of spinning: beside another busy process a spinning thread keeps the core
 # that the working one needs. OpenMP reads these when torch loads.
@@ -13,3 +38,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """What a notebook needs, imported when it is asked for: ``import colorbench`` itself takes no time."""
+    if name not in __all__:
+        raise AttributeError(f"module 'colorbench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHERE.get(name, "colorbench.api")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from colorbench.commands.command import Main
-from colorbench.runs.config import conf_dir, options
+from colorbench.runs.config import conf_dir, described, options
 
 _SHARED = ("__init__", "command", "completion", "overview")
 
@@ -55,13 +55,12 @@ def open_verb(verb: str) -> Main:
 
 def help_text() -> str:
     """The page that ``colorbench --help`` prints."""
-    models = {name: _comment(conf_dir() / "model" / f"{name}.yaml") for name in options("model")}
     groups = {
         folder.name: " ".join(options(folder.name))
         for folder in sorted(conf_dir().iterdir())
         if folder.is_dir() and folder.name not in ("hydra", "model")
     }
-    return _HELP.format(verbs=_listed(verbs()), models=_listed(models), groups=_listed(groups))
+    return _HELP.format(verbs=_listed(verbs()), models=_listed(described("model")), groups=_listed(groups))
 
 
 def _listed(lines: dict[str, str]) -> str:
@@ -72,8 +71,3 @@ def _listed(lines: dict[str, str]) -> str:
 def _line(file: Path) -> str:
     first = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").splitlines()[0]
     return first.partition(": ``")[0]
-
-
-def _comment(file: Path) -> str:
-    first = file.read_text(encoding="utf-8").splitlines()[0]
-    return first.removeprefix("# ").partition(": see ")[0] if first.startswith("#") else ""

@@ -62,23 +62,12 @@ def write_figures(sheet: Sheet, folder: Path) -> list[Path]:
     import matplotlib.pyplot as plt
 
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    makers: dict[str, Callable[[Sheet, dict[str, Any]], Figure | None]] = {
-        "intervals": _intervals,
-        "pareto": _pareto,
-        "distributions": _distributions,
-        "curves": _training,
-        "race": _race,
-        "gallery": _gallery,
-        "hue": _hue,
-        "calibration": _calibration,
-    }
-    payload = collect(sheet)
-    with plt.rc_context(_STYLE):
-        for name, make in makers.items():
-            figure = make(sheet, payload)
-            if figure is None:
-                continue
+    written, payload = [], collect(sheet)
+    for name in FIGURES:
+        figure = make_figure(sheet, name, payload)
+        if figure is None:
+            continue
+        with plt.rc_context(_STYLE):
             for suffix in ("png", "pdf"):
                 path = folder / f"{name}.{suffix}"
                 with atomic.replacing(path) as part:
@@ -86,6 +75,14 @@ def write_figures(sheet: Sheet, folder: Path) -> list[Path]:
                 written.append(path)
             plt.close(figure)
     return written
+
+
+def make_figure(sheet: Sheet, name: str, payload: dict[str, Any] | None = None) -> "Figure | None":
+    """One of :data:`FIGURES`; None where it has nothing to show. payload: ``collect(sheet)``, where it is known."""
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(_STYLE):
+        return FIGURES[name](sheet, payload or collect(sheet))
 
 
 def _colors(sheet: Sheet) -> dict[str, str]:
@@ -301,3 +298,15 @@ def _calibration(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     left.legend(frameon=False)
     figure.tight_layout()
     return figure
+
+
+FIGURES: dict[str, Callable[[Sheet, dict[str, Any]], "Figure | None"]] = {
+    "intervals": _intervals,
+    "pareto": _pareto,
+    "distributions": _distributions,
+    "curves": _training,
+    "race": _race,
+    "gallery": _gallery,
+    "hue": _hue,
+    "calibration": _calibration,
+}

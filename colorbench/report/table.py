@@ -189,30 +189,51 @@ def differences(found: Sequence[Sheet], one: str, other: str) -> list[str]:
     return [difference(sheet, one, other) for sheet in both]
 
 
-def difference(sheet: Sheet, one: str, other: str) -> str:
-    """Paired differences one - other of two rows, a Markdown table with a verdict for each metric."""
+@dataclass(frozen=True)
+class Paired:
+    """One column of two rows: their means, the mean difference one - other, its 95 % interval, the verdict."""
+
+    column: str
+    one: float
+    other: float
+    difference: float
+    low: float
+    high: float
+    verdict: str
+
+
+def paired(sheet: Sheet, one: str, other: str) -> list[Paired]:
+    """The paired differences of two rows in every column that has intervals for both. UserError: no such row."""
     for label in (one, other):
         if label not in sheet.cells:
             raise UserError(f"--diff {label}: no such row{suggest(label, list(sheet.cells))}")
-
-    lines = [["metric", one, other, f"{one} - {other}", "verdict"]]
     spoken = {BETTER: f"{one} is better", WORSE: f"{other} is better"}
-    claims = {
-        name: claim(found[one], {other: found[other]}, what.better, sheet.protocol.smallest(name))
-        for name, what in sheet.columns.items()
-        if what.better != "neither" and one in (found := sheet.estimates[name]) and other in found
-    }
-    words = holm(claims)
-    for name, what in sheet.columns.items():
-        found = sheet.estimates[name]
-        if one not in found or other not in found:
-            continue
+    both = {name: found for name, found in sheet.estimates.items() if one in found and other in found}
+    words = holm(
+        {
+            name: claim(found[one], {other: found[other]}, sheet.columns[name].better, sheet.protocol.smallest(name))
+            for name, found in both.items()
+            if sheet.columns[name].better != "neither"
+        }
+    )
+    lines = []
+    for name, found in both.items():
         gap = (found[one] - found[other]).interval
-        means = [f"{found[label].center:.{what.digits}f}" for label in (one, other)]
-        span = f"{gap.mean:+.{what.digits}f} [{gap.low:+.{what.digits}f}, {gap.high:+.{what.digits}f}]"
         differs = "differs" if gap.excludes_zero else "tied"
         judged = spoken.get(words[name], words[name]) if name in words else differs
-        lines.append([f"{what.title} {what.arrow}".strip(), *means, span, judged])
+        means = found[one].center, found[other].center
+        lines.append(Paired(name, *means, gap.mean, gap.low, gap.high, judged))
+    return lines
+
+
+def difference(sheet: Sheet, one: str, other: str) -> str:
+    """Paired differences one - other of two rows, a Markdown table with a verdict for each metric."""
+    lines = [["metric", one, other, f"{one} - {other}", "verdict"]]
+    for found in paired(sheet, one, other):
+        what = sheet.columns[found.column]
+        means = [f"{mean:.{what.digits}f}" for mean in (found.one, found.other)]
+        span = f"{found.difference:+.{what.digits}f} [{found.low:+.{what.digits}f}, {found.high:+.{what.digits}f}]"
+        lines.append([f"{what.title} {what.arrow}".strip(), *means, span, found.verdict])
     text = ["| " + " | ".join(row) + " |" for row in lines]
     text.insert(1, "|" + "---|" * len(lines[0]))
     return "\n".join([*text, "", f"{sheet.caption} Differences are paired by picture.", *sheet.notes]) + "\n"

@@ -87,6 +87,16 @@ def learn_words() -> None:
     OmegaConf.register_new_resolver("colorbench.cache", cache_folder, replace=True)
 
 
+def described(group: str) -> dict[str, str]:
+    """{option: the first comment of its yaml, up to ``: see``} of a config group, sorted."""
+    return {name: _comment(conf_dir() / group / f"{name}.yaml") for name in options(group)}
+
+
+def _comment(file: Path) -> str:
+    first = file.read_text(encoding="utf-8").splitlines()[0]
+    return first.removeprefix("# ").partition(": see ")[0] if first.startswith("#") else ""
+
+
 def normalize(argv: Sequence[str]) -> list[str]:
     """``+experiment=x`` is ``experiment=x``; people type both. ``scale=s`` is the scale of the experiment beside it:
     ``scale=x/s`` where conf/scale/x/s.yaml exists (a stage a/b may take that of a)."""

@@ -1,0 +1,166 @@
+"""What a notebook needs, a few lines each; the same parts that the commands are made of.
+
+    import colorbench
+
+    run = colorbench.train("budget.images=2000", model="unet", data={"size": 64})
+    run.curves, run.rows                                        # data frames
+    colorbench.sweep(model=["resnet", "unet"], seed=[0, 1])     # every combination; gives the results
+    colorbench.results("outputs").compare("resnet", "unet")
+    colorbench.load(run.path)("photo.jpg")                      # a picture in color
+    colorbench.list_models("unet*")
+
+An override is a word as it is typed after ``colorbench`` (``"data.size=64"``), or a keyword (``seed=1``,
+``model="unet"``; a dictionary for the keys of a group: ``budget={"images": 2000}``). Mistakes are
+:class:`colorbench.errors.UserError`, one line that names the key and the cure. A finished run is not trained again.
+"""
+
+import fnmatch
+import itertools
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from colorbench.errors import UserError
+from colorbench.runs.config import choices, compose, conf_dir, described, flatten
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from colorbench.inference.colorizer import Colorizer
+    from colorbench.report.results import Results
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run: path, its folder; skipped: it was finished before; best: the lowest value of ``monitor.best``."""
+
+    path: Path
+    skipped: bool
+    best: float | None
+
+    @property
+    def curves(self) -> "DataFrame":
+        """Every number of the training: one line for each moment, by ``images_seen``; ``train/loss_...``,
+        ``val/psnr`` (dB) ..., NaN where a moment has no such number."""
+        import pandas
+
+        from colorbench.runs.record import read_jsonl
+
+        rows = read_jsonl(self.path / "metrics.jsonl")
+        return pandas.DataFrame(rows, columns=None if rows else ["images_seen"]).groupby("images_seen").first()
+
+    @property
+    def rows(self) -> "DataFrame":
+        """One line for each test picture, means over draws. UserError: it was trained with evaluate=false."""
+        found = results(self.path).rows
+        return found[found["kind"] == "model"].drop(columns=["kind"]).reset_index(drop=True)
+
+    @property
+    def results(self) -> "Results":
+        """This run between the rows that learned nothing."""
+        return results(self.path)
+
+
+def train(*overrides: str, config_dirs: Sequence[str | Path] = (), **keys: Any) -> Trained:
+    """Train one run, judge it, print its table: ``colorbench KEY=VALUE ...``. A finished run is skipped, a cut one goes
+    on. config_dirs: folders of your own yaml. Raises UserError for what you can mend."""
+    from colorbench.training.train import train as carry_out
+
+    words = [*overrides, *_words(keys)]
+    folders = [str(folder) for folder in config_dirs]
+    config = compose(words, folders)
+    chosen = choices(words)
+    experiment = chosen.get("experiment", "default")
+    done = carry_out(config, model=chosen["model"], experiment=experiment, overrides=words, choices=chosen)
+    return Trained(done.path, done.skipped, done.best)
+
+
+def sweep(*overrides: str, **keys: Any) -> "Results":
+    """Train every combination of the lists among ``keys``, one after another, and give the results of all:
+    ``sweep(model=["resnet", "unet"], seed=[0, 1, 2])``. A cell that fails does not stop the others; then, at the end,
+    UserError names those that failed. The same call goes on where it was cut."""
+    axes = {key: list(value) for key, value in keys.items() if isinstance(value, list | tuple | range)}
+    fixed = {key: value for key, value in keys.items() if key not in axes}
+    if not axes:
+        raise UserError('sweep: nothing to sweep over; give a list, as in seed=[0, 1, 2], or call "train"')
+    cells = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    for cell in cells:  # a mistake is told before anything is trained
+        compose([*overrides, *_words({**fixed, **cell})])
+    finished, failed = [], []
+    for number, cell in enumerate(cells, 1):
+        said = " ".join(_words(cell))
+        print(f"\ncell {number} of {len(cells)}: {said}", file=sys.stderr)
+        try:
+            finished.append(train(*overrides, **fixed, **cell).path)
+        except Exception as error:
+            print(f"failed: {said}: {type(error).__name__}: {error}", file=sys.stderr)
+            failed.append(said)
+    if failed:
+        raise UserError(f"sweep: {len(failed)} of {len(cells)} runs failed: {'; '.join(failed)}")
+    return results(*finished)
+
+
+def results(*roots: str | Path, protocol: str | None = None, resamples: int = 2000) -> "Results":
+    """What was judged below some folders (default: ``outputs``): rows, tables, comparisons, figures
+    (:class:`colorbench.report.results.Results`). UserError: nothing there."""
+    from colorbench.report.results import Results
+
+    return Results.of(roots or ("outputs",), protocol=protocol, resamples=resamples)
+
+
+def load(source: str | Path = "starter", **options: Any) -> "Colorizer":
+    """A model that colors photographs (:class:`colorbench.Colorizer`): the starter, a run folder, a portable model, or
+    USER/NAME of the Hugging Face Hub. options: device, checkpoint, size, average. Its ``family`` is the torch
+    module."""
+    from colorbench.inference.colorizer import Colorizer
+
+    return Colorizer.from_pretrained(source, **options)
+
+
+def list_models(pattern: str = "*") -> "DataFrame":
+    """The models whose names match ``pattern`` (``unet*``): name, what it is in one line, its family, whether it draws
+    (its colorings of one picture differ), its parameters."""
+    import pandas
+
+    from colorbench.training.schema import on_paper
+
+    rows = []
+    for name, line in described("model").items():
+        if fnmatch.fnmatch(name, pattern):
+            model = compose([f"model={name}"])["model"]
+            family = on_paper(model)
+            count = sum(p.numel() for p in family.parameters())
+            rows.append((name, line, model["family"], family.stochastic, count))
+    return pandas.DataFrame(rows, columns=["name", "summary", "family", "stochastic", "parameters"]).set_index("name")
+
+
+def _words(keys: Mapping[str, Any]) -> list[str]:
+    """Keywords as Hydra's words: a group takes an option's name, any other text is quoted."""
+    words = []
+    for key, value in keys.items():
+        if isinstance(value, Mapping) and value:
+            words += [_word(f"{key}.{leaf}", each) for leaf, each in flatten(value)]
+        else:
+            words.append(_word(key, value))
+    return words
+
+
+def _word(key: str, value: Any) -> str:
+    plain = isinstance(value, str) and (conf_dir() / key).is_dir()
+    return f"{key}={value if plain else _spoken(value)}"
+
+
+def _spoken(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str | Path):
+        text = str(value)
+        ends = len(text) - len(text.rstrip("\\"))  # Hydra reads a backslash before the closing quote as an escape
+        return "'" + text.replace("'", r"\'") + "\\" * ends + "'"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_spoken(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_spoken, value)) + "]"
+    return str(value)

@@ -1,0 +1,105 @@
+"""Results: what lies in folders of runs, as data frames: rows, tables, comparisons, figures.
+
+    found = results("outputs")
+    found.rows                        one line for each system, seed and picture
+    found.table("psnr", "energy")     one line for each system: mean, low, high, rank, verdict
+    found.compare("unet", "unetgan")  paired differences, with a verdict for each metric
+    found.figure("intervals")         a matplotlib figure
+
+pandas and matplotlib are imported when they are asked for.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from colorbench.errors import UserError
+from colorbench.registry import suggest
+from colorbench.report.sheet import Sheet, sheet, sheets
+from colorbench.report.table import csv_text, html_text, markdown, paired
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """Everything judged under one protocol below ``roots``. others: the ids of the other protocols found there."""
+
+    roots: tuple[Path, ...]
+    sheet: Sheet
+    others: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def of(cls, roots: Sequence[str | Path], *, protocol: str | None = None, resamples: int = 2000) -> "Results":
+        """Of the protocol with most models, or the one whose id begins with ``protocol``. UserError: none there."""
+        folders = tuple(Path(root) for root in roots)
+        found = sheets(folders, resamples=resamples, protocol=protocol)
+        if not found:
+            where = ", ".join(map(str, folders))
+            raise UserError(f"{where}: no evaluated runs; train one with colorbench.train() or `colorbench model=unet`")
+        return cls(folders, found[0], tuple(s.protocol.id for s in found[1:]))
+
+    @cached_property
+    def rows(self) -> "DataFrame":
+        """One line for each system, seed and picture: ``row``, ``kind`` (model, folder, trivial), ``seed``, ``image``,
+        then every column; draws of one picture are averaged."""
+        import pandas
+
+        parts = []
+        for line in self.sheet.lines:
+            for e in line.evaluations:
+                who = {"row": line.label, "kind": line.kind, "seed": e.record.get("seed"), "image": e.names}
+                parts.append(pandas.DataFrame({**who, **e.per_image}))
+        return pandas.concat(parts, ignore_index=True)
+
+    def table(self, *columns: str) -> "DataFrame":
+        """One line for each row: kind, seeds, for each column its mean, the ends of its 95 % interval, rank and verdict
+        (``psnr``, ``psnr low``, ``psnr high``, ``psnr rank``, ``psnr verdict``, ``psnr closest``), then the costs.
+        columns: ``all`` for all; none for the headline. UserError: no such column."""
+        import pandas
+
+        text = csv_text(self._shown(columns))
+        return pandas.read_csv(io.StringIO(text)).set_index("model").drop(columns="protocol")
+
+    def compare(self, one: str, other: str, *columns: str) -> "DataFrame":
+        """Paired differences ``one - other``, one line for each column: both means, the difference with its 95 %
+        interval, and who is better by enough to matter. UserError: no such row or column."""
+        import pandas
+
+        lines = paired(self._shown(columns or ("all",)), one, other)
+        heads = {"column": "metric", "one": one, "other": other}
+        frame = pandas.DataFrame([line.__dict__ for line in lines]).rename(columns=heads)
+        return frame.set_index("metric")
+
+    def figure(self, name: str = "intervals") -> "Figure":
+        """intervals, pareto, distributions, curves, race, gallery, hue or calibration. UserError: nothing to show."""
+        from colorbench.report.figures import FIGURES, make_figure
+
+        if name not in FIGURES:
+            raise UserError(f"figure {name!r}: no such figure{suggest(name, list(FIGURES))}")
+        made = make_figure(self._shown(("all",)), name)
+        if made is None:
+            raise UserError(f"figure {name!r}: these runs have nothing to show in it")
+        return made
+
+    def markdown(self) -> str:
+        """The table of ``colorbench table``."""
+        return markdown(self.sheet)
+
+    def _shown(self, columns: Sequence[str]) -> Sheet:
+        if not columns:
+            return self.sheet
+        evaluations = [e for line in self.sheet.lines for e in line.evaluations]
+        return sheet(evaluations, metrics=columns, resamples=self.sheet.bootstrap.resamples)
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<p><small>{note}</small></p>" for note in (self.sheet.caption, *self.sheet.notes))
+        return html_text(self.sheet) + notes
+
+    def __repr__(self) -> str:
+        return self.markdown()

@@ -1,0 +1,134 @@
+"""The API: what a notebook calls, on runs as small as they come."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import colorbench
+from colorbench.api import _words
+from colorbench.errors import UserError
+from colorbench.evaluation.baselines import evaluate_baselines
+from colorbench.runs.config import compose
+
+SMALL = {
+    "data": {"size": 16, "limit": 24},
+    "budget": {"images": 32},
+    "protocol": {"limit": 4, "draws": 2},
+    "monitor": {"images": 4, "previews": 0},
+}
+
+
+def test_importing_colorbench_imports_nothing_heavy():
+    heavy = "[m for m in ('torch', 'pandas', 'hydra', 'rich', 'numpy') if m in sys.modules]"
+    code = f"import sys, colorbench; assert 'train' in dir(colorbench); print({heavy})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in colorbench.__all__:
+        assert getattr(colorbench, name).__doc__, name
+    with pytest.raises(AttributeError, match="nosuch"):
+        colorbench.nosuch  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("keys", "wanted"),
+    [
+        ({"seed": 3, "deterministic": True}, {"seed": 3, "deterministic": True}),
+        ({"output": "a 'quoted', folder=\\"}, {"output": "a 'quoted', folder=\\"}),
+        ({"budget": {"images": 96, "seconds": None}}, {"budget": {"images": 96, "epochs": None, "seconds": None}}),
+        ({"plugins": ["a", "b"]}, {"plugins": ["a", "b"]}),
+    ],
+    ids=["numbers", "text", "nested", "list"],
+)
+def test_a_keyword_arrives_as_it_was_given(keys, wanted):
+    config = compose(_words(keys))
+    assert {key: config[key] for key in wanted} == wanted
+
+
+def test_a_group_takes_the_name_of_an_option():
+    assert _words({"model": "unet", "output": "unet"}) == ["model=unet", "output='unet'"]
+    with pytest.raises(UserError, match="did you mean 'unetgan'"):
+        compose(_words({"model": "unetgna"}))
+
+
+def test_models_are_listed_with_what_they_are():
+    found = colorbench.list_models("*vae")
+    assert list(found.index) == ["unetvae", "vae"]
+    assert found["stochastic"].all()
+    assert (found["parameters"] > 1000).all()
+    assert not colorbench.list_models("resnet")["stochastic"].any()
+
+
+@pytest.fixture(scope="module")
+def outputs(judge, make_plan, data, cpu, tmp_path_factory):
+    output = tmp_path_factory.mktemp("outputs")
+    evaluate_baselines(data, make_plan(), output=output, device=cpu)
+    for seed in (0, 1):
+        judge(output, "good", 0.8, seed=seed)
+    judge(output, "poor", 0.3)
+    return output
+
+
+def test_rows_are_one_line_for_each_system_seed_and_picture(outputs):
+    found = colorbench.results(outputs)
+    rows = found.rows
+    assert len(rows[rows["row"] == "good"]) == 2 * 24
+    mean = rows[rows["row"] == "good"]["psnr"].mean()
+    assert mean == pytest.approx(found.sheet.cells["good"]["psnr"].interval.mean)
+
+
+def test_a_table_holds_means_intervals_ranks_and_verdicts(outputs):
+    table = colorbench.results(outputs).table("psnr")
+    assert table.loc["good", "psnr low"] < table.loc["good", "psnr"] < table.loc["good", "psnr high"]
+    assert table.loc["good", "psnr rank"] == 1
+    with pytest.raises(UserError, match="did you mean 'psnr'"):
+        colorbench.results(outputs).table("psrn")
+
+
+def test_a_comparison_is_that_of_the_command(outputs, capsys):
+    found = colorbench.results(outputs).compare("good", "poor")
+    assert found.loc["ciede2000", "verdict"] == "good is better"
+    assert found.loc["psnr", "difference"] == pytest.approx(found.loc["psnr", "good"] - found.loc["psnr", "poor"])
+    with pytest.raises(UserError, match="did you mean 'good'"):
+        colorbench.results(outputs).compare("godo", "poor")
+
+
+def test_a_figure_is_made_by_name_and_a_notebook_shows_the_table(outputs):
+    found = colorbench.results(outputs)
+    assert found.figure("intervals").axes
+    with pytest.raises(UserError, match="did you mean 'intervals'"):
+        found.figure("interval")
+    with pytest.raises(UserError, match="nothing to show"):
+        found.figure("curves")
+    assert "<table" in found._repr_html_()
+    assert "| good" in repr(found)
+
+
+def test_results_of_an_empty_folder_say_what_to_do(tmp_path):
+    with pytest.raises(UserError, match=r"colorbench\.train"):
+        colorbench.results(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_is_trained_read_loaded_and_skipped_the_second_time(tmp_path):
+    run = colorbench.train("data.cache=" + str(tmp_path / "cache"), model="resnet", output=tmp_path, **SMALL)
+    assert not run.skipped
+    assert run.curves.index[-1] == 32
+    assert "val/psnr" in run.curves
+    assert len(run.rows) == 4
+    picture = colorbench.load(run.path)(np.full((20, 30), 128, dtype=np.uint8).cumsum(0).astype(np.uint8))
+    assert isinstance(picture, Image.Image)
+    assert colorbench.train("data.cache=" + str(tmp_path / "cache"), model="resnet", output=tmp_path, **SMALL).skipped
+
+
+def test_a_sweep_refuses_mistakes_before_it_trains(tmp_path):
+    with pytest.raises(UserError, match="did you mean"):
+        colorbench.sweep(model=["resnet", "unett"], output=tmp_path)
+    with pytest.raises(UserError, match="nothing to sweep"):
+        colorbench.sweep(model="resnet")
+    assert not list(tmp_path.iterdir())
