@@ -36,6 +36,7 @@ REGRESSION = {
 }
 VAE = {
     "family": "vae",
+    "divergence": "sum",
     "distance": {"distance": "mse"},
     "perceptual": None,
     "weights": {"distance": 1, "kl": 1, "perceptual": 0},
