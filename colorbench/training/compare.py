@@ -62,6 +62,7 @@ def compare(words: Sequence[str], models: Sequence[str] = (), finalists: int | N
             raise UserError(f"{word}: a comparison sets it itself; models=a,b,c chooses among the families")
     options = yaml.safe_load((configuration.conf_dir() / "compare.yaml").read_text(encoding="utf-8"))
     options |= {"finalists": finalists} if finalists else {}
+    asked, words = words, [*options["words"], *words]
     common = configuration.compose(words)
     seconds = common["budget"]["seconds"]
     if seconds is None:
@@ -69,6 +70,12 @@ def compare(words: Sequence[str], models: Sequence[str] = (), finalists: int | N
     configs, left_out = _candidates(words, models, options["decay"])
     ladder = rungs(len(configs), seconds, options["finalists"])
     data = open_data(common["data"])
+    for split, pictures in (("val", data.val), ("test", data.test)):
+        if len(pictures) < options["least"]:
+            raise UserError(
+                f"data: {len(pictures)} pictures in {split}, at least {options['least']} decide; data.source.share=0.2"
+                " gives it more, or put pictures into folders named train, val and test"
+            )
     plan = {"words": list(words), "models": list(configs), "pictures": data.fingerprint, "options": options}
     study = common["study"] or f"compare-{configuration.digest(plan)}"
     folder = Path(common["output"]) / study
@@ -90,7 +97,7 @@ def compare(words: Sequence[str], models: Sequence[str] = (), finalists: int | N
         alive = [e.model for e in (ranked if last else ranked[: ladder[number + 1].count])]
         print("  " + ", ".join(f"{e.model} {e.score:.3f}" for e in ranked))
     answer = Answer(
-        words=tuple(words),
+        words=tuple(asked),
         training=len(data.train),
         size=common["data"]["size"],
         seconds=seconds,

@@ -45,12 +45,18 @@ class Watch:
 
 
 @pytest.fixture
-def words(overrides):
+def words(overrides, photos, tmp_path):
     """Of a comparison on small pictures: three families, two finalists, a second."""
-    common = [w for w in overrides() if not w.startswith(("model", "budget"))]
+    common = [w for w in overrides() if not w.startswith(("model", "budget", "data.root"))]
+    root = tmp_path / "pictures"
+    root.mkdir()
+    for i in range(100):  # enough of them for val and test
+        (root / f"{i:02d}.png").write_bytes((photos / f"{i % 60:02d}.png").read_bytes() + b"%d" % i)
     return [
         *common,
+        f"data.root={root}",
         "budget.seconds=1",
+        "data.source.share=0.22",
         "engine.validate_every=25%",
         "metrics=fast",
         "study=answer",
@@ -135,6 +141,7 @@ def test_a_family_that_fails_is_out_with_its_reason_and_a_stop_is_no_failure(wor
         ("budget.seconds=null", "budget.seconds: say how long"),
         ("finalists=0", "expected 1 or more"),
         ("optim.lrr=1", "unknown key"),
+        ("data.source.share=0.05", "pictures in (val|test), at least 16 decide"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_trains(words, tmp_path, word, told):
