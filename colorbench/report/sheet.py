@@ -271,7 +271,8 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
         for name, word in holm(row).items():
             cells[label][name] = replace(cells[label][name], verdict=word, against=row[name].closest)
     variation = estimate(lines, "flat_variation", bootstrap)
-    alarms = {label: words for label, flat in variation.items() if (words := alarm(flat.center))}
+    learned = {line.label for line in lines if line.kind != "trivial"}  # gray is too even by its nature: no news
+    alarms = {label: words for label, flat in variation.items() if label in learned and (words := alarm(flat.center))}
     return Sheet(protocol, lines, columns, cells, bootstrap, estimates, alarms)
 
 
