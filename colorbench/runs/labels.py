@@ -3,12 +3,14 @@
 A row is called by its model. Rows of one model are told apart by the settings in which they differ, written almost as
 they were typed: ``resunetgan`` and ``resunetgan adversary=hinge``. What most rows of the model have in common goes
 without saying. A choice of a config group (``adversary=hinge``) stands for the settings that come with it; other
-settings are called by the end of their key, two words or as many as make it unique (``weights.distance=50``).
+settings are called by the end of their key, two words or as many as make it unique (``weights.distance=50``). A copy
+of another setting, how a run was executed or watched, and what a row does *not* have are words only where nothing else
+tells two rows apart.
 """
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from colorbench.runs.config import COMPONENT_GROUPS, flatten, science
 
 _ABSENT = object()
 _LONGEST = 32  # characters of a value
+_QUIET = ("engine.", "monitor.")  # settings of the execution and the watch
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,6 +54,7 @@ def _differences(records: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     keys = list(dict.fromkeys(key for one in flat for key in one))
     columns = {key: [one.get(key, _ABSENT) for one in flat] for key in keys}
     columns = {key: values for key, values in columns.items() if len(set(map(repr, values))) > 1}
+    columns = {key: values for key, values in columns.items() if not _copied(key, columns)}
     axes: dict[str, list[Any]] = {}
     for group in dict.fromkeys(group for record in records for group in record.get("choices", {})):
         chosen = [record.get("choices", {}).get(group, _ABSENT) for record in records]
@@ -60,15 +64,28 @@ def _differences(records: Sequence[Mapping[str, Any]]) -> list[list[str]]:
             axes[package.rpartition(".")[2]] = chosen
             for key in explained:
                 del columns[key]
-    axes |= {_shortest(key, keys): values for key, values in columns.items()}
-    words: list[list[str]] = [[] for _ in records]
+    named = {key: _shortest(key, keys) for key in columns}
+    loud = axes | {named[key]: values for key, values in columns.items() if not key.startswith(_QUIET)}
+    every = axes | {named[key]: values for key, values in columns.items()}
+    said = [_words(loud, len(records), set(named.values())), _words(loud, len(records)), _words(every, len(records))]
+    return max(said, key=lambda words: len(set(map(tuple, words))))  # the shortest of those that tell most apart
+
+
+def _words(axes: Mapping[str, Sequence[Any]], count: int, brief: Collection[str] = ()) -> list[list[str]]:
+    """For each of ``count`` records its ``key=value``. brief: keys that are not mentioned where their value is none."""
+    words: list[list[str]] = [[] for _ in range(count)]
     for key, values in axes.items():
-        commonest, count = Counter(map(repr, values)).most_common(1)[0]
-        usual = commonest if 2 * count > len(values) else None
+        commonest, often = Counter(map(repr, values)).most_common(1)[0]
+        usual = commonest if 2 * often > len(values) else None
         for mine, value in zip(words, values, strict=True):
-            if repr(value) != usual and value is not _ABSENT:
+            if repr(value) != usual and value is not _ABSENT and not (key in brief and _spoken(value) == "none"):
                 mine.append(f"{key}={_spoken(value)}")
     return words
+
+
+def _copied(key: str, columns: Mapping[str, Sequence[Any]]) -> bool:
+    """Is it an interpolation of a setting whose key is its end (network.trunk.train, trunk.train)?"""
+    return any(key.endswith(f".{other}") and list(columns[other]) == list(columns[key]) for other in columns)
 
 
 def _follows(values: Sequence[Any], chosen: Sequence[Any]) -> bool:

@@ -52,7 +52,7 @@ def test_a_choice_speaks_for_its_settings_but_not_for_what_was_changed_within_it
     assert labels(rows) == [
         "resunetgan perceptual=vgg perceptual.weights=imagenet",
         "resunetgan perceptual=none",
-        "resunetgan perceptual=squeeze perceptual.weights=none",
+        "resunetgan perceptual=squeeze",
         "resunetgan perceptual=squeeze perceptual.weights=b",
     ]
 
@@ -70,3 +70,11 @@ def test_rows_that_have_no_settings_are_told_apart_by_their_group() -> None:
 def test_a_row_without_settings_beside_one_that_has_some_does_not_make_a_label_of_all_settings() -> None:
     old, new = {"name": "unet", "group": "before"}, {**record("model=unet"), "name": "unet", "group": "after"}
     assert labels([old, new]) == ["unet (before)", "unet (after)"]
+
+
+def test_copies_the_execution_and_what_is_absent_are_words_only_where_nothing_else_tells_rows_apart() -> None:
+    first = record("trunk=lite0", name="unet")
+    slow = record("trunk=lite0", "trunk.train=slow", "monitor.best=val/ab_l1", "engine.channels_last=true", name="unet")
+    assert labels([first, slow]) == ["unet", "unet trunk.train=slow"]
+    watched = record("trunk=lite0", "monitor.best=val/ab_l1", name="unet")
+    assert labels([first, watched]) == ["unet monitor.best=energy", "unet monitor.best=ab_l1"]
