@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 from colorbench import atomic, color
 from colorbench.commands.colorize import main
 from colorbench.errors import UserError
+from colorbench.inference.colorize import plan
 from colorbench.inference.colorizer import Colorizer
 
 from .conftest import levels
@@ -272,3 +274,9 @@ def test_fifty_megapixels_are_colored_in_bounded_memory(models, tmp_path):
         part = torch.from_numpy(rgb[top : top + 500].transpose(2, 0, 1).copy())[None]
         true = torch.from_numpy(np.repeat(gray[None, top : top + 500], 3, axis=0))[None]
         assert (color.encode_bytes(part)[0] - color.encode_bytes(true)[0]).abs().max() * color.L_HALF < 0.75
+
+
+def test_pictures_that_would_get_one_name_keep_their_old_suffix_and_then_a_number():
+    files = [(Path(folder) / "a.jpg", Path("a.jpg")) for folder in ("1", "2", "3", "4")]
+    places = [job.targets[0].name for job in plan(files, Path("out"), "png", samples=1)]
+    assert places == ["a.png", "a.jpg.png", "a.jpg (3).png", "a.jpg (4).png"]

@@ -11,6 +11,7 @@ from colorbench.errors import UserError
 from colorbench.evaluation.law import ENERGY, Examined, world_of
 from colorbench.evaluation.protocol import Protocol
 from colorbench.evaluation.rows import Evaluation
+from colorbench.report.law.pictures import draw_calibration
 from colorbench.report.law.standing import place, way
 from colorbench.report.law.table import HEADS, markdown
 from colorbench.report.law.words import sentence
@@ -82,3 +83,19 @@ def test_photographs_have_no_known_law():
 def test_a_command_without_runs_says_what_it_needs():
     with pytest.raises(UserError, match="--oracles"):
         main([])
+
+
+def test_the_calibration_picture_shows_the_law_as_the_diagonal_and_each_system_as_its_curve(tmp_path, monkeypatch):
+    from matplotlib import pyplot as plt
+
+    curve = ((0.1, 0.3, 5.0), (0.8, 0.6, 9.0))
+    drawn = []
+    monkeypatch.setattr(plt, "close", drawn.append)
+    draw_calibration([examined("unet", 14.0, curve=curve)], tmp_path / "calibration.png")
+    monkeypatch.undo()
+    law, system = drawn[0].axes[0].lines
+    plt.close(drawn[0])
+    assert (law.get_label(), system.get_label()) == ("the law", "unet")
+    assert law.get_xydata().tolist() == [[0.0, 0.0], [1.0, 1.0]]
+    assert system.get_xydata().tolist() == [[0.1, 0.3], [0.8, 0.6]]
+    assert (tmp_path / "calibration.png").stat().st_size > 1000
