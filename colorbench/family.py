@@ -78,6 +78,9 @@ class Family(nn.Module, ABC):
     weights: Mapping[str, float]
     """The default weights of the loss terms (from the model's yaml); a phase overrides some of them."""
 
+    hurries: ClassVar[bool] = False
+    """Do its objectives read ``weights.progress``? Then a longer budget is another training from the first step."""
+
     columns: ClassVar[Mapping[str, Column]] = {}
     """What the columns of :meth:`likelihood` mean."""
 

@@ -107,6 +107,22 @@ class Checkpoints:
             raise UserError(f"{flaws[0]}, nor any other checkpoint; force=true begins this run with nothing")
         return None
 
+    def adopt(self, source: Path, best: Path) -> None:
+        """Begin with another run's checkpoint, and with its best one unless that is younger. Raises OSError for a disk
+        that takes no more."""
+        first = source.resolve()
+        other = best.resolve()
+        links = [("best", other)] if _complete(other) and _moment(other) <= _moment(first) else []
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for link, path in (*links, ("last", first)):
+            target = self.folder / path.name
+            if not target.exists():
+                building = self.folder / f".{path.name}.{os.getpid()}"
+                shutil.rmtree(building, ignore_errors=True)
+                shutil.copytree(path, building, ignore=shutil.ignore_patterns("keep"))
+                atomic.publish(building, target)
+            atomic.point(self.folder / link, target.name)
+
     def load_state(self, path: Path) -> dict[str, Any]:
         """Optimizers, scaler, clock and best; tensors and plain numbers only."""
         return torch.load(path / "state.pt", map_location="cpu", weights_only=True)

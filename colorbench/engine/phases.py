@@ -71,6 +71,11 @@ class Phases:
                 return i, self.phases[i]
         return len(self.phases) - 1, self.phases[-1]
 
+    @property
+    def free(self) -> float:
+        """The share of the budget over which the phases do not ask how long it is."""
+        return next((end.share for end in self.ends[:-1] if end is not None and end.share is not None), 1.0)
+
     def validate(self, groups: Sequence[str], weights: Mapping[str, float]) -> None:
         """Every name must be known to the family; raises UserError."""
         for i, phase in enumerate(self.phases):

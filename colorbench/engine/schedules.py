@@ -1,7 +1,8 @@
 """Learning-rate schedules: a factor in [0, 1] of the group's rate, as a function of the run's progress in [0, 1].
 
 Progress is the share of the budget that is spent (of images seen, or of seconds), so that a schedule means the same at
-every budget.
+every budget. Over its ``free`` share a schedule is 1 whatever the budget: what was trained there is the beginning of
+every longer training too (training/prolong.py).
 """
 
 import math
@@ -16,6 +17,10 @@ from colorbench.registry import register
 class Decay(Protocol):
     """progress in [0, 1] -> factor of the learning rate."""
 
+    def free(self) -> float:
+        """The share of the budget over which the factor is 1, in [0, 1]."""
+        ...
+
     def __call__(self, progress: float) -> float: ...
 
 
@@ -25,6 +30,9 @@ class Constant:
     """factor 1, after a linear warm-up over the first ``warmup`` share of the budget."""
 
     warmup: Share
+
+    def free(self) -> float:
+        return 0.0 if self.warmup else 1.0
 
     def __call__(self, progress: float) -> float:
         return _ramp(progress, self.warmup)
@@ -37,6 +45,9 @@ class Cosine:
 
     warmup: Share
     floor: Share
+
+    def free(self) -> float:
+        return 0.0
 
     def __call__(self, progress: float) -> float:
         done = min(max((progress - self.warmup) / max(1.0 - self.warmup, 1e-9), 0.0), 1.0)
@@ -51,6 +62,9 @@ class Step:
     every: SomeShare
     gamma: Share
 
+    def free(self) -> float:
+        return self.every
+
     def __call__(self, progress: float) -> float:
         return self.gamma ** int(min(progress, 1.0 - 1e-9) / self.every)
 
@@ -61,6 +75,9 @@ class Linear:
     """1 until ``start`` (a share of the budget), then in a straight line to 0 at its end (Isola et al. 2017, code)."""
 
     start: Share
+
+    def free(self) -> float:
+        return self.start
 
     def __call__(self, progress: float) -> float:
         return min(1.0, (1.0 - min(progress, 1.0)) / max(1.0 - self.start, 1e-9))
@@ -77,6 +94,9 @@ class Trapezoid:
 
     warmup: Share
     cooldown: SomeShare
+
+    def free(self) -> float:
+        return 0.0 if self.warmup else 1.0 - self.cooldown
 
     def __call__(self, progress: float) -> float:
         return _ramp(progress, self.warmup) * min(1.0, (1.0 - min(progress, 1.0)) / self.cooldown)

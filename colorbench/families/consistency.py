@@ -37,6 +37,8 @@ from colorbench.sampling.schedule import Schedule
 class Consistency(Field):
     """See Field. mean, deviation: of ln n. base: q. stages: of the budget. smooth: c, for the error of one number."""
 
+    hurries = True
+
     def __init__(
         self,
         *,

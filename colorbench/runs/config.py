@@ -52,6 +52,8 @@ NOT_SCIENCE = (
 
 MAPS = ("data.source.splits", "data.source.first", "optim.groups", "protocol.matters", "protocol.expect")
 """Keys whose value is a map with names of people's own; ``KEY={name: value}`` adds to it."""
+REPLACED = ("optim.decay",)
+"""Components that ``KEY={...}`` replaces: the options of the one before are not those of another."""
 UNSAID = {"budget.epochs": None, "init_map": None, "data.filtered": "all"}
 """Keys that earlier runs do not know, and the value that means what was done before there were any."""
 
@@ -102,6 +104,8 @@ def normalize(argv: Sequence[str]) -> list[str]:
     ``scale=x/s`` where conf/scale/x/s.yaml exists (a stage a/b may take that of a)."""
     words = [re.sub(r"^\++(experiment=)", r"\1", word) for word in argv]
     words = [f"++{word}" if word.startswith(tuple(f"{key}={{" for key in MAPS)) else word for word in words]
+    replaced = {word: key for word in words for key in REPLACED if word.startswith(f"{key}={{")}
+    words = [w for word in words for w in ([f"~{replaced[word]}", f"+{word}"] if word in replaced else [word])]
     chosen = dict(word.split("=", 1) for word in words if word.startswith(("experiment=", "scale=")))
     experiment, scale = chosen.get("experiment", ""), chosen.get("scale", "")
     if not (experiment and scale):

@@ -51,6 +51,7 @@ from colorbench.runs.run import open_run
 from colorbench.training import schema
 from colorbench.training.flops import training_flops
 from colorbench.training.monitor import Monitor, Options
+from colorbench.training.prolong import prolong
 from colorbench.training.start import warm_start
 from colorbench.trunks.maps import keep
 
@@ -114,6 +115,8 @@ def _train(
             _empty(folder.path)
         _same_run(folder, identity)
         finished = folder.status.get("state") == "finished"
+        if not finished and pause == math.inf:  # a comparison's rungs begin alike
+            prolong(folder, config, identity, data.epoch, print)
         ranks.broadcast(finished)
         if finished:
             print(f"{folder.path}: finished before, skipped (force=true runs it again)")

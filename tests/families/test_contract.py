@@ -7,6 +7,7 @@ import torch
 from families.conftest import _composed, adam, alike, learners, pictures, small, step
 
 from colorbench.errors import UserError
+from colorbench.family import Weights
 from colorbench.noise import Noise
 
 TRAINED = learners()
@@ -174,3 +175,22 @@ def test_a_misspelt_weight_is_refused(model):
     weights = _composed(model, ())["model"]["weights"]
     with pytest.raises(UserError, match=r"weights\.adversal"):
         small(model, weights={**weights, "adversal": 1.0})
+
+
+@models
+def test_who_reads_the_clock_says_so(model, batch):
+    class Watched(Weights):
+        asked = False
+
+        @property
+        def progress(self):
+            self.__class__.asked = True
+            return 0.5
+
+        @progress.setter
+        def progress(self, _):
+            pass
+
+    family = prepared(model, batch).train()
+    list(family.objectives(batch, Noise.of(0, batch.ids), Watched(family.weights)))
+    assert Watched.asked == family.hurries
