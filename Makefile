@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS ?= outputs
 ARGS ?=
 
-.PHONY: help setup run test test-slow lint table report dashboard demo doctor smoke bench bench-engine bench-data bench-metrics bench-export clean
+.PHONY: help setup run test test-slow lint table report dashboard demo docs doctor smoke release-check pythons bench bench-engine bench-data bench-metrics bench-export clean
 
 setup: $(VENV)/.installed ## a virtual environment with everything that make test and make run need
 
@@ -44,6 +44,10 @@ demo: setup ## a page that colors photographs, for this machine's browser; RUNS=
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[demo]"
 	$(BIN)/colorbench demo $(if $(filter file,$(origin RUNS)),,$(RUNS))
 
+docs: setup ## the pages, site/index.html: every key, command and model from the code; needs no network, nor does reading
+	$(BIN)/mkdocs build --quiet
+	@echo "open site/index.html"
+
 dashboard: setup ## RUNS=outputs/STUDY: a W&B report of its runs, saved as JSON; with a key, on the server too
 	$(BIN)/colorbench dashboard $(RUNS)
 
@@ -52,6 +56,12 @@ doctor: setup ## is everything in place? devices, precision, weights, cache, W&B
 
 smoke: setup ## every part once, in seconds: a tiny run of the default model
 	$(BIN)/colorbench experiment=smoke $(ARGS)
+
+release-check: setup ## wheel and source archive, and make run's job from the wheel alone in an empty environment
+	PYTHON=$(BIN)/python .ci/release-check
+
+pythons: setup ## the wheel and the smoke run under every Python from 3.11 to 3.13 that is found here
+	PYTHON=$(BIN)/python .ci/pythons
 
 bench: setup ## every benchmark that needs no pictures of yours, as tables with processor, versions, command: outputs/bench.md
 	@mkdir -p outputs
@@ -73,5 +83,5 @@ bench-export: setup ## RUNS=folder or model ... PICTURES=folder: parity, size an
 	$(BIN)/python benchmarks/export.py $(RUNS) --pictures $(PICTURES)
 
 clean: ## caches of tools; runs and data stay
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find colorbench tests -name __pycache__ -type d -prune -exec rm -rf {} +

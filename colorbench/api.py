@@ -71,7 +71,7 @@ def train(*overrides: str, config_dirs: Sequence[str | Path] = (), **keys: Any) 
     words = [*overrides, *_words(keys)]
     folders = [str(folder) for folder in config_dirs]
     config = compose(words, folders)
-    chosen = choices(words)
+    chosen = choices(words, folders)
     experiment = chosen.get("experiment", "default")
     done = carry_out(config, model=chosen["model"], experiment=experiment, overrides=words, choices=chosen)
     return Trained(done.path, done.skipped, done.best)

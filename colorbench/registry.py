@@ -191,12 +191,12 @@ def _value(value: Any, hint: Any, where: str, make: _Make) -> Any:
         if kinds:
             made = make(kinds[0], value, where)
             if not (made.fits(hint) if isinstance(made, _Declared) else is_bearable(made, hint, conf=_tower)):
-                raise UserError(f"{where}: expected {_words(hint)}, got the {kinds[0]} {value[kinds[0]]!r}")
+                raise UserError(f"{where}: expected {in_words(hint)}, got the {kinds[0]} {value[kinds[0]]!r}")
             return made
         keys, items = _item_hints(hint, Mapping, (Any, Any))
         for k in value:
             if not is_bearable(k, keys, conf=_tower):
-                raise UserError(f"{where}: expected the names {_words(keys)}, got {k!r}")
+                raise UserError(f"{where}: expected the names {in_words(keys)}, got {k!r}")
         value = {k: _value(v, items, _below(where, k), make) for k, v in value.items()}
     elif isinstance(value, list):
         hints = _item_hints(hint, tuple, None) or _item_hints(hint, Sequence, (Any, ...))
@@ -207,7 +207,7 @@ def _value(value: Any, hint: Any, where: str, make: _Make) -> Any:
         ]
         value = tuple(value) if _wants_tuple(hint) else value
     if not is_bearable(value, hint, conf=_tower) or (isinstance(value, bool) and not _takes_bool(hint)):
-        raise UserError(f"{where}: expected {_words(hint)}, got {value!r}{_meant(value, hint)}")
+        raise UserError(f"{where}: expected {in_words(hint)}, got {value!r}{_meant(value, hint)}")
     return value
 
 
@@ -259,8 +259,8 @@ _PLAIN = {
 }
 
 
-def _words(hint: Any) -> str:
-    """A type, as a person says it."""
+def in_words(hint: Any) -> str:
+    """A type, as a person says it: "a whole number from 1 to 4096 or null"."""
     said = words(hint)
     if said is not None:
         return said
@@ -268,15 +268,15 @@ def _words(hint: Any) -> str:
         return _PLAIN[hint]
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return " or ".join(_words(option) for option in arguments)
+        return " or ".join(in_words(option) for option in arguments)
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if inspect.isclass(origin) and issubclass(origin, Mapping):
-        return f"names, each with {_words(arguments[1])}"
+        return f"names, each with {in_words(arguments[1])}"
     if origin is tuple and arguments[-1] is not ...:
-        return f"a list [{', '.join(_words(a) for a in arguments)}]"
+        return f"a list [{', '.join(in_words(a) for a in arguments)}]"
     if inspect.isclass(origin) and issubclass(origin, Sequence):
-        return f"a list of {_words(arguments[0])}"
+        return f"a list of {in_words(arguments[0])}"
     return hint.__name__ if inspect.isclass(hint) else str(hint).replace("typing.", "")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ class Anatomy:
 
 def anatomy(family: Family, size: int, depth: int = 2, top: int = 12) -> Anatomy:
     """Take the model apart. size: side of the picture whose coloring is counted, in pixels."""
+    family = deepcopy(family).requires_grad_(False)  # torch's counter hooks gradients of what is handed on, queries too
     device = next((p.device for p in family.parameters()), torch.device("cpu"))
     noise = Noise.of(0, torch.zeros(1, dtype=torch.int64, device=device))
     counter, spent, entered = FlopCounterMode(display=False), dict.fromkeys(family.modules(), 0), []

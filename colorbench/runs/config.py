@@ -212,6 +212,16 @@ def _named(source: str) -> str:
         return f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
 
 
+def say_unsaid(config: dict[str, Any]) -> dict[str, Any]:
+    """A run's configuration with the keys that it was made without (:data:`UNSAID`); the same dictionary."""
+    for key, nothing in UNSAID.items():
+        *above, leaf = key.split(".")
+        node = config.get(above[0]) if above else config
+        if isinstance(node, dict):
+            node.setdefault(leaf, nothing)
+    return config
+
+
 def digest(identity: Mapping[str, Any]) -> str:
     """10 hexadecimal digits that name a run."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:10]

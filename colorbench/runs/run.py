@@ -18,6 +18,7 @@ from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
 from colorbench.errors import UserError
 from colorbench.family import Family
 from colorbench.registry import build, demand_plugins
+from colorbench.runs.config import say_unsaid
 from colorbench.runs.folder import RunFolder
 from colorbench.trunks.weights import checkpoint_follows
 
@@ -94,7 +95,7 @@ def open_run(path: str | Path) -> Run:
     file = path / "config.yaml"
     if not file.is_file():
         raise UserError(f"{path}: not a run folder (no config.yaml); runs are in <output>/<study>/<model>-<hash>")
-    return Run(path, _Config(file, read_config(file)))
+    return Run(path, _Config(file, say_unsaid(read_config(file))))
 
 
 def read_config(file: Path) -> dict[str, Any]:

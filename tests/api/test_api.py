@@ -11,6 +11,7 @@ from colorbench.api import _words
 from colorbench.errors import UserError
 from colorbench.evaluation.baselines import evaluate_baselines
 from colorbench.runs.config import compose
+from colorbench.training.train import Result
 
 SMALL = {
     "data": {"size": 16, "limit": 24},
@@ -126,6 +127,17 @@ def test_a_run_is_trained_read_loaded_and_skipped_the_second_time(tmp_path):
     with pytest.raises(UserError, match="no color came out"):  # after one step its answer is gray, and it says so
         model(gray)
     assert colorbench.train("data.cache=" + str(tmp_path / "cache"), model="resnet", output=tmp_path, **SMALL).skipped
+
+
+def test_a_model_of_ones_own_is_found_in_the_folder_that_is_named(tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("family: gray\n")
+    told = {}
+    monkeypatch.setattr(
+        "colorbench.training.train.train", lambda config, **keys: told.update(keys) or Result(tmp_path, False, None)
+    )
+    colorbench.train(model="mine", config_dirs=[tmp_path])
+    assert told["model"] == told["choices"]["model"] == "mine"
 
 
 def test_a_sweep_refuses_mistakes_before_it_trains(tmp_path):

@@ -41,6 +41,23 @@ def test_parameters_and_operations_are_those_of_the_formula():
     assert [layer.name for layer in found.layers] == ["network.0.weight", "network.1.weight"]
 
 
+class Asked(Known):
+    """Its second convolution is asked by learned queries."""
+
+    def __init__(self):
+        super().__init__()
+        self.queries = nn.Parameter(torch.zeros(4, 16, 16))
+
+    def colorize(self, L, noise):
+        return self.network[1](self.queries.expand(len(L), -1, -1, -1))
+
+
+def test_weights_that_are_handed_on_like_a_picture_are_counted_too():
+    asked = Asked()
+    assert inspect.anatomy(asked, size=16).operations == 2 * 4 * 2 * 256
+    assert all(p.requires_grad for p in asked.parameters())
+
+
 def test_the_command_prints_tables_and_draws_a_picture(capsys, tmp_path):
     main(["model=unet", "data=photos", "data.size=32", f"output={tmp_path / 'a.png'}", "top=3"])
     out = capsys.readouterr().out

@@ -4,6 +4,7 @@ import yaml
 from colorbench import registry
 from colorbench.errors import UserError
 from colorbench.runs import config
+from colorbench.runs.run import open_run
 
 MODELS = config.options("model")
 
@@ -128,3 +129,12 @@ def test_a_map_of_peoples_own_names_is_not_called_unknown():
     assert tree["data"]["source"]["first"] == {"held": 5}
     with pytest.raises(UserError, match="unknown key"):
         config.compose(["budget={imags: 3}"])
+
+
+def test_a_run_from_before_a_key_was_there_still_opens_its_pictures(tmp_path):
+    made = {**config.compose(["data=photos", "data.size=16", f"data.cache={tmp_path}"]), "run": {"model": "unetgan"}}
+    del made["data"]["filtered"], made["init_map"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(made))
+    run = open_run(tmp_path)
+    assert len(run.data().test) > 0
+    assert run.config["init_map"] is None

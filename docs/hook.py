@@ -1,0 +1,22 @@
+"""What MkDocs asks for while it builds: the pages that are written from the code, never committed."""
+
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+from written import keys, measured, models, notebooks, verbs
+
+
+def on_config(config: Any) -> Any:
+    """Add them to the menu, behind the pages that people wrote."""
+    config.nav += [{"Models": models.menu()}, {"Reference": keys.menu()}]
+    return config
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the generated pages to those of docs/."""
+    pictures = {file.src_uri for file in files if file.src_uri.startswith("pictures/")}
+    rows = measured.rows()
+    pages = {**keys.pages(), **verbs.pages(), **models.pages(pictures, rows), **notebooks.pages()}
+    for uri, content in pages.items():
+        files.append(File.generated(config, uri, content=content))
+    return files

@@ -1,0 +1,1 @@
+"""Pages written from the code: every key, verb and model, and the tutorials."""

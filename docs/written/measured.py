@@ -1,0 +1,48 @@
+"""Measured rows of a model, from the committed rows of the experiments, by the report's own code."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from colorbench.report.sheet import Sheet, sheets
+from colorbench.report.table import grid
+from written.text import table
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENTS = {
+    "01_families": "Photographs (places128, 128 px, on a trained trunk)",
+    "02_known_law": "Scenes whose color law is known (64 px)",
+}
+BESIDE = ("gray", "neighbors", "oracle")
+"""Rows that learned nothing, and the law itself, shown beside each model."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A table of one experiment with the rows of one model. text: Markdown. better: its verdict, in words."""
+
+    experiment: str
+    title: str
+    text: str
+
+
+def rows() -> dict[str, list[Measured]]:
+    """{model: its tables}. Models without a committed row are not in it."""
+    found: dict[str, list[Measured]] = {}
+    for experiment, title in EXPERIMENTS.items():
+        for sheet in sheets([ROOT / "experiments" / experiment / "rows"]):
+            for name in dict.fromkeys(str(line.record["name"]) for line in sheet.lines if line.kind == "model"):
+                found.setdefault(name, []).append(Measured(experiment, title, _table(sheet, name)))
+    return found
+
+
+def _table(sheet: Sheet, name: str) -> str:
+    """Columns of the sheet as lines: gray, neighbors, the law, and every row of the model."""
+    g = grid(sheet)
+    names = [str(line.record["name"]) for line in sheet.lines]
+    shown = [
+        i for i, line in enumerate(sheet.lines) if (names[i] in BESIDE if line.kind == "trivial" else names[i] == name)
+    ]
+    lines = [[head, *(g.rows[i][at] for i in shown)] for at, head in enumerate(g.heads) if at]
+    lines = [line for line in lines if any(cell.strip() for cell in line[1:])]
+    notes = " ".join([sheet.caption, *(note for note in sheet.notes if note.startswith(("Verdicts", "ALARM")))])
+    return table(["", *(g.rows[i][0] for i in shown)], lines) + f"\n*{notes}*\n"
