@@ -17,4 +17,4 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
     if signal.getsignal(number) is signal.SIG_IGN:  # nohup, or a job in the background: children would too
         signal.signal(number, usual)
 
-pytest_plugins = ("judging",)  # fixtures of more than one room
+pytest_plugins = ("judging", "tiny")  # fixtures of more than one room
