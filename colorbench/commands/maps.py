@@ -5,7 +5,6 @@ and test pictures, are computed once and kept beside the data's cache; trainings
 alone. Without this command a training keeps them as it meets them. Stopped or killed, it goes on where it was.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,8 +17,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("words", nargs="+", metavar="KEY=VALUE", help="overrides, as of python -m colorbench")
     words = parser.parse_args(argv).words
     from colorbench.data.dataset import open_data
-    from colorbench.data.pace import Pace
     from colorbench.errors import UserError
+    from colorbench.progress import Tally
     from colorbench.registry import build
     from colorbench.runs.config import compose
     from colorbench.trunks.maps import Kept
@@ -32,13 +31,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     kept, mirrored = Kept(data.folder.parent), config["data"]["augment"]["flip"] > 0.0
     splits = [(data.train, mirrored), (data.val, False), (data.test, False)]
     total = sum(len(pictures) * (1 + twice) for pictures, twice in splits)
-    pace = Pace("maps", total, 0, lambda line: print(line, file=sys.stderr))
-    done = 0
     try:
-        for L in _pictures(splits):
-            kept.fill(trunk, L)
-            done += len(L)
-            pace.show(done)
+        with Tally("maps", total) as tally:
+            for L in _pictures(splits):
+                kept.fill(trunk, L)
+                tally.add(len(L))
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("interrupted; the same command goes on") from stop
     print(f"maps         {total} of {len(data.train)} + {len(data.val)} + {len(data.test)} pictures, in {kept.cache}")

@@ -37,11 +37,11 @@ from numpy.typing import NDArray
 
 from colorbench import atomic, color
 from colorbench.data.ahead import ahead
-from colorbench.data.pace import Pace
 from colorbench.data.source import SPLITS, Dropped, Item, Rendered, Source, Split, hashed_split
 from colorbench.errors import UserError
 from colorbench.lock import Lock, Taken
 from colorbench.noise import stable_id
+from colorbench.progress import Tally
 from colorbench.spreadsheet import guarded, plain
 
 VERSION = 1
@@ -224,7 +224,7 @@ class _Build:
         self.kept: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
         self.dropped: Counter[str] = Counter()
         self.seen: dict[str, str] = {}
-        self.progress = Pace("preparing", _wanted(items, recipe), 0, tell)
+        self.progress = Tally("preparing", _wanted(items, recipe), tell=tell)
 
     def run(self) -> None:
         self.building.mkdir(exist_ok=True)
@@ -238,7 +238,7 @@ class _Build:
                     files.sync()  # the journal never says more than the disk holds
                     self._journal(files)
                     spoken = time.monotonic()
-                self.progress.show(self._looked_at)
+                self.progress.reach(self._looked_at)
             files.sync()
             self._journal(files)
         self._finish()
@@ -278,7 +278,7 @@ class _Build:
                     self.seen[row["sha256"]] = self.seen[row["pixels"]] = row["name"]
         except (KeyError, csv.Error) as error:
             return self._anew(f"its manifest is damaged ({error})")
-        self.progress = Pace("preparing", _wanted(self.items, self.recipe), self._looked_at, self.tell)
+        self.progress = Tally("preparing", _wanted(self.items, self.recipe), done=self._looked_at, tell=self.tell)
         self.tell(f"going on with {self.building.name} at picture {self.done} of {len(self.items)}")
 
     def _anew(self, why: str) -> None:

@@ -18,7 +18,6 @@ from colorbench import atomic, color
 from colorbench.arrays import Bytes, Chroma, PerImage
 from colorbench.batch import Batch
 from colorbench.engine.precision import autocast
-from colorbench.engine.progress import Tally
 from colorbench.evaluation import rows
 from colorbench.evaluation.protocol import Plan
 from colorbench.evaluation.rows import Evaluation
@@ -27,6 +26,7 @@ from colorbench.metrics.draws import score_draws
 from colorbench.metrics.hue import hue_histogram
 from colorbench.metrics.metric import Pair
 from colorbench.noise import Noise
+from colorbench.progress import Tally
 
 Colorizer = Callable[["Batch", "Noise"], "Chroma"]
 """How a batch is colored. A family sees L only; the truth row sees everything."""

@@ -17,7 +17,6 @@ from colorbench.data.scenes import reading as law
 from colorbench.data.scenes.reading import Floor, LawScores, Reading
 from colorbench.data.scenes.world import World
 from colorbench.engine.precision import autocast
-from colorbench.engine.progress import Tally
 from colorbench.errors import UserError
 from colorbench.evaluation.judge import Colorizer, evaluate_family
 from colorbench.evaluation.oracle import Oracle
@@ -25,6 +24,7 @@ from colorbench.evaluation.protocol import Plan
 from colorbench.evaluation.rows import Evaluation
 from colorbench.family import Family
 from colorbench.noise import Noise
+from colorbench.progress import Tally
 
 ENERGY = "energy_field"
 PERFECT = ("sample", "mean", "median", "mode")

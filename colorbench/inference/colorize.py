@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from colorbench import atomic
 from colorbench.data.folder import stamp, walk
@@ -23,6 +21,7 @@ from colorbench.inference.colorizer import Colorizer
 from colorbench.inference.doubt import Doubt
 from colorbench.inference.paint import paint
 from colorbench.inference.photo import keeps_depth, read_photo, same_format, write_photo, write_whole
+from colorbench.progress import Tally
 
 JOURNAL = ".colorbench.jsonl"
 
@@ -128,10 +127,8 @@ def colorize(
             raise UserError(f"--hint {options.hint}: {error}") from error
     originals = {_inode(job.source) for job in jobs}
     done = skipped = 0
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        for job in bar.track(jobs, description=model.name):
+    with Tally(model.name, len(jobs)) as tally:
+        for job in tally.over(jobs):
             made = f"{settings} {_stamp(job.source)} {os.path.realpath(job.source)}"
             targets = job.files
             begun = False

@@ -6,7 +6,7 @@ scores are compared with all of them, scores of single pictures with those that 
 says why.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -84,19 +84,19 @@ class Line:
         return float(np.mean(values)) if all(isinstance(v, int | float) for v in values) else None
 
 
+COSTS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Any]] = {
+    "images_seen": lambda run, before: run["images_seen"] + before.get("images_seen", 0),
+    "minutes": lambda run, before: (run["seconds"] + before.get("seconds", 0.0)) / 60,
+    "teraflops": lambda run, before: (run["flops"] * run["images_seen"] + before.get("operations", 0.0)) / 1e12,
+}
+"""Of a training, with those of the runs that it started from (``before``); every other cost stands in the record."""
+
+
 def _cost(record: Mapping[str, Any], key: str) -> Any:
-    """Costs of a training hold those of the runs that it started from."""
-    before = record.get("before", {})
     try:
-        if key == "images_seen":
-            return record["images_seen"] + before.get("images_seen", 0)
-        if key == "minutes":
-            return (record["seconds"] + before.get("seconds", 0.0)) / 60
-        if key == "teraflops":
-            return (record["flops"] * record["images_seen"] + before.get("operations", 0.0)) / 1e12
+        return COSTS[key](record, record.get("before", {})) if key in COSTS else record.get(key)
     except (KeyError, TypeError):
         return None
-    return record.get(key)
 
 
 @dataclass(frozen=True)

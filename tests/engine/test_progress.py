@@ -4,9 +4,10 @@ import io
 
 import pytest
 
-from colorbench.engine import progress as module
+from colorbench import progress as module
 from colorbench.engine.budget import Clock
-from colorbench.engine.progress import Progress, Tally
+from colorbench.engine.progress import Progress
+from colorbench.progress import Tally
 
 from .toys import Line, Memory, engine
 
@@ -82,6 +83,20 @@ def test_a_tally_says_how_many_of_how_many_and_how_long_still(watch, capsys):
     assert capsys.readouterr().err.splitlines() == [
         "judging unet   20%  100 of 500 pictures  0:48 left",
         "judging unet   40%  200 of 500 pictures  0:36 left",
+    ]
+
+
+def test_what_an_earlier_start_did_is_counted_and_says_nothing_of_the_pace(watch):
+    lines = []
+    tally = Tally("preparing", 100, done=60, tell=lines.append)
+    watch.now += 10
+    for _ in tally.over(range(20)):
+        pass
+    watch.now += 10
+    tally.reach(120)
+    assert lines == [
+        "preparing   61%  61 of 100 pictures  6:30 left",
+        "preparing  100%  120 of 120 pictures  0:00 left",
     ]
 
 
