@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from colorbench.errors import UserError
 
@@ -27,13 +28,20 @@ class Ranks:
 
     @classmethod
     def join(cls) -> "Ranks":
-        """Join the group that torchrun's environment describes, if there is one."""
+        """Join the group that torchrun's environment describes, if there is one.
+
+        ``torchrun --max-restarts`` keeps its store of addresses over restarts, and torch 2.15 reads those of the
+        processes that are gone ("connectFullMesh failed"): every attempt has a part of the store to itself here.
+        """
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count == 1:
             return cls()
         if not dist.is_initialized():
+            backend = "cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo"
             with _together():
-                dist.init_process_group("cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo")
+                store, index, _ = next(rendezvous("env://"))
+                attempt = dist.PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+                dist.init_process_group(backend, store=attempt, rank=index, world_size=count)
         return cls(dist.get_rank(), count, int(os.environ.get("LOCAL_RANK", "0")))
 
     @property

@@ -91,7 +91,9 @@ class Colorizer:
             run = open_run(path)
             family = run.family(where, checkpoint)
             weights = run.checkpoint(checkpoint) / "ema.safetensors"
-            return cls(family, size or int(run.config["data"]["size"]), run.name, where, weights, average or 1)
+            return cls(
+                family, size or _asked(int(run.config["data"]["size"]), path), run.name, where, weights, average or 1
+            )
         if path.is_dir() and not (path / portable.WEIGHTS).is_file():
             raise UserError(_inside(path))
         family, model = portable.load(path)

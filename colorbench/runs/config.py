@@ -54,7 +54,7 @@ MAPS = ("data.source.splits", "data.source.first", "optim.groups", "protocol.mat
 """Keys whose value is a map with names of people's own; ``KEY={name: value}`` adds to it."""
 REPLACED = ("optim.decay",)
 """Components that ``KEY={...}`` replaces: the options of the one before are not those of another."""
-UNSAID = {"budget.epochs": None, "init_map": None, "data.filtered": "all"}
+UNSAID = {"budget.epochs": None, "init_map": None, "data.filtered": "all", "ranks": 1}
 """Keys that earlier runs do not know, and the value that means what was done before there were any."""
 
 _PLUGINS = ("joblib", "submitit_local", "submitit_slurm", "optuna")

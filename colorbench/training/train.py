@@ -101,10 +101,11 @@ def _train(
 ) -> Result:
     precision = choose_precision(config["precision"], device)
     layout = choose_layout(config["engine"]["channels_last"], precision, device)
-    config = {**config, "precision": precision, "engine": {**config["engine"], "channels_last": layout}}
+    engine = {**config["engine"], "channels_last": layout}
+    config = {**config, "precision": precision, "engine": engine, "ranks": ranks.count}
     data = open_data(config["data"])
-    identity = configuration.identity({**config, "run": {"model": model}}, data.fingerprint)
-    name = f"{model}-{configuration.digest(identity)}"
+    asked = {**config, "run": {"model": model}}
+    identity, name = configuration.identity(asked, data.fingerprint), _name(asked, data.fingerprint)
     folder = RunFolder(Path(config["output"]) / (config["study"] or experiment) / name)
     if not ranks.first:  # the first rank owns the disk
         if ranks.broadcast(None):
@@ -123,6 +124,9 @@ def _train(
             if config["evaluate"]:  # another protocol may be asked for; the same one is read from disk
                 _evaluate(folder, config, device)
             return Result(folder.path, True, folder.status.get("best"))
+        if not folder.status:
+            for other in _on_other_ranks(folder, asked, data.fingerprint):
+                print(other)
         if config["evaluate"]:
             _rehearse(config, data, device)
         folder.write_json("identity.json", identity)
@@ -282,6 +286,22 @@ def _same_run(folder: RunFolder, identity: Mapping[str, Any]) -> None:
                 f"{file}: this folder holds a run with {key}={before.get(key)!r}, not {now.get(key)!r}; "
                 "move the folder away, or run with force=true"
             )
+
+
+def _on_other_ranks(folder: RunFolder, config: Mapping[str, Any], fingerprint: str) -> Iterator[str]:
+    """Where a run begins: a line for each that is the same but for its number of ranks, and so is another."""
+    ours, images = config["ranks"], config["batch_size"]
+    for count in (n for n in range(1, images + 1) if images % n == 0 and n != ours):
+        other = RunFolder(folder.path.with_name(_name({**config, "ranks": count}, fingerprint)))
+        if other.status:
+            yield (
+                f"{other.path}: this run on {count} rank{'s' * (count > 1)} ({other.status.get('state')}) is another; "
+                f"on {ours} it begins with nothing"
+            )
+
+
+def _name(config: Mapping[str, Any], fingerprint: str) -> str:
+    return f"{config['run']['model']}-{configuration.digest(configuration.identity(config, fingerprint))}"
 
 
 def _family(config: Mapping[str, Any], device: torch.device) -> Family:

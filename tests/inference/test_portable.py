@@ -9,9 +9,11 @@ import time
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from colorbench.engine.checkpoint import Checkpoints
 from colorbench.errors import UserError
 from colorbench.inference import portable
 from colorbench.inference.colorizer import Colorizer
@@ -121,6 +123,17 @@ def test_a_size_that_takes_gigabytes_is_the_users_word_and_never_the_files(model
     with pytest.raises(UserError, match=r"8192 px, which takes gigabytes; .* --size 8192"):
         Colorizer.from_pretrained(folder, device="cpu")
     assert Colorizer.from_pretrained(folder, device="cpu", size=2048).size == 2048
+
+
+def test_so_is_the_size_of_a_run_folder_which_may_be_a_strangers_too(tmp_path):
+    run = {"model": "regression"}
+    config = {"model": REGRESSION, "plugins": [], "engine": {"patience": None}, "data": {"size": 8192}, "run": run}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    weights = colorful(REGRESSION).state_dict()
+    Checkpoints(tmp_path / "checkpoints").save(0, weights, weights, {"images": 0})
+    with pytest.raises(UserError, match=r"8192 px, which takes gigabytes; .* --size 8192"):
+        Colorizer.from_pretrained(tmp_path, device="cpu")
+    assert Colorizer.from_pretrained(tmp_path, device="cpu", size=2048).size == 2048
 
 
 def test_files_of_other_kinds_are_refused_in_one_line(models, tmp_path):

@@ -63,6 +63,13 @@ def test_what_changes_the_science_changes_the_name_of_the_run():
     assert config.digest(config.identity(config.compose([]), "other pictures")) != base
 
 
+def test_the_number_of_ranks_is_part_of_a_runs_name_and_one_is_not():
+    tree = config.compose([])
+    one, two, four = (config.digest(config.identity({**tree, "ranks": n}, "pictures")) for n in (1, 2, 4))
+    assert one == identity()
+    assert len({one, two, four}) == 3
+
+
 def test_what_does_not_change_the_science_keeps_the_name_of_the_run():
     base = identity()
     for override in (
