@@ -7,9 +7,11 @@ report turns rows into verdicts.
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as of typing, which takes longer to import than Python to start
 if TYPE_CHECKING:
+    from typing import Any
+
     from colorbench.api import Trained, list_models, load, results, sweep, train
     from colorbench.inference.colorizer import Colorizer
     from colorbench.registry import register
@@ -40,7 +42,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """What a notebook needs, imported when it is asked for: ``import colorbench`` itself takes no time."""
     if name not in __all__:
         raise AttributeError(f"module 'colorbench' has no attribute {name!r}")

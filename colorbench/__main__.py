@@ -2,11 +2,23 @@
 
 import sys
 from collections.abc import Sequence
+from types import TracebackType
 
-from colorbench import stopping
+
+def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Ctrl-C before (and after) stopping.py sees to it: a line."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("colorbench: interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _tell
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    from colorbench import stopping
+
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         with stopping.raised():  # before anything else is imported: that takes a second

@@ -38,7 +38,12 @@ runpy.run_module("colorbench", run_name="__main__", alter_sys=True)
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [("colorbench.commands.command", "SIGINT"), ("colorbench.registry", "SIGTERM"), ("hydra", "SIGINT")]
+    [
+        ("colorbench.stopping", "SIGINT"),
+        ("colorbench.commands.command", "SIGINT"),
+        ("colorbench.registry", "SIGTERM"),
+        ("hydra", "SIGINT"),
+    ]
     + [pytest.param(m, n, marks=pytest.mark.slow) for m, n in product(("yaml", "torch", "torch.nn"), SIGNALS)],
 )
 def test_a_start_that_is_stopped_is_one_line(module, name, tmp_path):
