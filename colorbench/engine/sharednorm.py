@@ -5,38 +5,66 @@
 
 over R ranks with as many images each (Peng et al. 2018, MegDet, section 3.3). One message of 2 x channels numbers for a
 layer and pass, in float64, with any backend (torch's SyncBatchNorm wants GPUs). The sum's gradient is the sum of the
-ranks' gradients.
+ranks' gradients. A norm stays what it is otherwise: names, parameters, buffers, and what a class of its own does
+besides (timm's hold an activation); only the function that all of them call is another.
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.overrides import TorchFunctionMode
 
 from colorbench.engine.ranks import Ranks
 
 
 def share_norms(module: nn.Module, ranks: Ranks) -> None:
-    """Every batch norm of ``module`` sees all ranks' images from now on; names, parameters and buffers stay."""
+    """Every batch norm of ``module`` sees all ranks' images from now on."""
     for part in module.modules():
         if isinstance(part, _BatchNorm) and ranks.count > 1:
-            part.__class__ = SharedNorm
+            part.__class__ = _sharing(type(part))
             vars(part)["ranks"] = ranks
 
 
-class SharedNorm(_BatchNorm):
-    """A batch norm that became one of several ranks: in eval mode it is what it was."""
+@cache
+def _sharing(kind: type[_BatchNorm]) -> type[_BatchNorm]:
+    """The class whose forward is that of ``kind`` over the batch of all ranks (in eval mode no batch is looked at)."""
 
-    ranks: Ranks
+    def forward(self: Any, input: Tensor) -> Any:
+        with _Shared(self.ranks):
+            return kind.forward(self, input)
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        """Any [b c ...]."""
+    return type(f"Shared{kind.__name__}", (kind,), {"forward": forward})
 
-    def forward(self, input: Tensor) -> Tensor:
-        """[b c ...], of this rank; the same images' answer as if all ranks' were one batch."""
-        if not self.training:
-            return super().forward(input)
+
+class _Shared(TorchFunctionMode):
+    """Within, F.batch_norm of this rank's images [b c ...] answers as if all ranks' were one batch."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        super().__init__()
+        self.ranks = ranks
+
+    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        shared = func is F.batch_norm and kwargs["training"]
+        return self.batch_norm(*args, **kwargs) if shared else func(*args, **(kwargs or {}))
+
+    def batch_norm(
+        self,
+        input: Tensor,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        *,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        training: bool,
+        momentum: float,
+        eps: float,
+    ) -> Tensor:
+        """The moving averages are of the unbiased variance, as torch's."""
         with torch.autocast(input.device.type, enabled=False):
             x = input.float()
             over = [0, *range(2, x.dim())]
@@ -44,24 +72,16 @@ class SharedNorm(_BatchNorm):
             both = torch.stack([own, x.var(over, correction=0).double() + own.square()])
             mean, square = _Sum.apply(both, self.ranks) / self.ranks.count
             var = square - mean.square()
-            if self.track_running_stats:
-                self._remember(mean.detach(), var.detach(), x.numel() // x.shape[1] * self.ranks.count)
+            if running_mean is not None and running_var is not None:
+                n = x.numel() // x.shape[1] * self.ranks.count
+                with torch.no_grad():
+                    running_mean.lerp_(mean.to(running_mean), momentum)
+                    running_var.lerp_((var * n / max(n - 1, 1)).to(running_var), momentum)
             shape = (1, -1, *(1 for _ in over[1:]))
-            y = (x - mean.float().view(shape)) * (var + self.eps).rsqrt().float().view(shape)
-            if self.affine:
-                y = y * self.weight.view(shape) + self.bias.view(shape)
+            y = (x - mean.float().view(shape)) * (var + eps).rsqrt().float().view(shape)
+            if weight is not None and bias is not None:
+                y = y * weight.view(shape) + bias.view(shape)
             return y.to(input.dtype)
-
-    @torch.no_grad()
-    def _remember(self, mean: Tensor, var: Tensor, n: int) -> None:
-        """The moving averages, of the unbiased variance of ``n`` numbers, as torch's."""
-        assert self.num_batches_tracked is not None
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        self.num_batches_tracked.add_(1)
-        momentum = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean.to(self.running_mean), momentum)
-        self.running_var.lerp_((var * n / max(n - 1, 1)).to(self.running_var), momentum)
 
 
 class _Sum(torch.autograd.Function):

@@ -127,7 +127,8 @@ def test_a_size_that_takes_gigabytes_is_the_users_word_and_never_the_files(model
 
 def test_so_is_the_size_of_a_run_folder_which_may_be_a_strangers_too(tmp_path):
     run = {"model": "regression"}
-    config = {"model": REGRESSION, "plugins": [], "engine": {"patience": None}, "data": {"size": 8192}, "run": run}
+    data = {"size": 8192, "source": {"source": "scenes"}, "limit": None}
+    config = {"model": REGRESSION, "plugins": [], "engine": {"patience": None}, "data": data, "run": run}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     weights = colorful(REGRESSION).state_dict()
     Checkpoints(tmp_path / "checkpoints").save(0, weights, weights, {"images": 0})

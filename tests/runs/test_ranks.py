@@ -20,9 +20,11 @@ from engine.toys import SGD, engine
 from families.conftest import _composed, alike, learners, pictures, small
 from PIL import Image
 from safetensors.torch import load_file
+from torch import nn
 
 from colorbench.engine.budget import Budget
 from colorbench.engine.ranks import Ranks
+from colorbench.engine.sharednorm import share_norms
 from colorbench.runs.config import compose
 from colorbench.runs.labels import labels, settings
 from colorbench.runs.run import open_run
@@ -135,6 +137,32 @@ def test_two_ranks_train_every_model_as_one_does(model, tmp_path):
     from itself where its first weights differ in the last bit."""
     found, worst = gap(tmp_path, [small(model) for _ in range(3)], EVERY, {**SGD, "lr": 1e-4})
     assert found <= 1e-5, worst  # group norm, which knows no batch, differs by as much and more (1.4e-4)
+
+
+class WithRelu(nn.BatchNorm2d):
+    """A norm that does more than a norm, as timm's."""
+
+    def forward(self, x):
+        return super().forward(x).relu()
+
+
+def test_a_norm_of_another_class_stays_what_it_is_besides():
+    norms = [nn.Sequential(nn.Conv2d(2, 4, 1), WithRelu(4)) for _ in range(3)]
+    meeting = Meeting()
+    for index, norm in enumerate(norms):
+        norm.load_state_dict(norms[0].state_dict())
+        if index:
+            share_norms(norm, Threads(index - 1, 2, meeting=meeting))
+            assert isinstance(norm[1], WithRelu)
+    x = torch.randn(8, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    whole = norms[0](x)
+    with ThreadPoolExecutor(2) as pool:
+        halves = list(pool.map(lambda norm, part: norm(part), norms[1:], x.split(4)))
+    assert float(whole.detach().min()) == 0.0
+    torch.testing.assert_close(torch.cat(halves), whole)
+    for norm in norms[1:]:
+        torch.testing.assert_close(norm.state_dict(), norms[0].state_dict())
+        torch.testing.assert_close(norm.eval()(x), norms[0].eval()(x))
 
 
 @pytest.fixture
