@@ -10,7 +10,6 @@ besides (timm's hold an activation); only the function that all of them call is 
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
@@ -24,14 +23,14 @@ from colorbench.engine.ranks import Ranks
 
 def share_norms(module: nn.Module, ranks: Ranks) -> None:
     """Every batch norm of ``module`` sees all ranks' images from now on."""
-    for part in module.modules():
-        if isinstance(part, _BatchNorm) and ranks.count > 1:
-            part.__class__ = _sharing(type(part))
-            vars(part)["ranks"] = ranks
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and ranks.count > 1]
+    sharing = {kind: _sharing(kind) for kind in {type(norm) for norm in norms}}
+    for norm in norms:
+        norm.__class__ = sharing[type(norm)]
+        vars(norm)["ranks"] = ranks
 
 
-@cache
-def _sharing(kind: type[_BatchNorm]) -> type[_BatchNorm]:
+def _sharing(kind: Any) -> Any:
     """The class whose forward is that of ``kind`` over the batch of all ranks (in eval mode no batch is looked at)."""
 
     def forward(self: Any, input: Tensor) -> Any:
