@@ -127,7 +127,8 @@ def gap(folder, families, pictures, optim):
 
 EVERY = [pictures(8, 16, seed) for seed in range(3)]
 QUICK = ("unetgan", "pix2pix", "vae")
-MODELS = [pytest.param(m, marks=[] if m in QUICK else pytest.mark.slow) for m in alike(learners())]
+SLOW = (pytest.mark.slow, pytest.mark.timeout(3600))
+MODELS = [pytest.param(m, marks=() if m in QUICK else SLOW) for m in alike(learners())]
 
 
 @pytest.mark.parametrize("model", MODELS)
