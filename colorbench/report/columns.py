@@ -5,9 +5,14 @@ from typing import Any
 
 from colorbench import registry
 from colorbench.column import Column, Derived
-from colorbench.metrics import colorfulness, draws, flat, place
+from colorbench.metrics import colorfulness, draws, dullness, flat, place
 
-DERIVED: dict[str, Derived] = {**colorfulness.DERIVED, **draws.DERIVED, **flat.DERIVED}
+DERIVED: dict[str, Derived] = {
+    **colorfulness.DERIVED,
+    **draws.DERIVED,
+    **flat.DERIVED,
+    **dullness.DERIVED,
+}
 """Columns of sets that rows suffice for."""
 _DECLARED = {**draws.COLUMNS, **place.COLUMNS, **{name: derived.column for name, derived in DERIVED.items()}}
 

@@ -41,11 +41,13 @@ HEADLINE = (
     "spread_skill",
     "flat_variation",
     "chroma_ratio",
+    "dullness_skin",
+    "dullness_textiles",
 )
+"""Columns shown unless others are asked for, where there are any; ``lpips`` stands for whatever LPIPS the protocol has,
+``kid`` and ``fid`` for those that could be computed."""
 ENDS = ("gray", "neighbors", "oracle")
 """The trivial rows that place needs."""
-"""Columns shown unless others are asked for; ``lpips`` stands for whatever LPIPS the protocol has, ``kid`` and
-``fid`` for those that could be computed."""
 LEGEND = (
     "Bold: the best model, italic: second, bold italic: third; models that tie share a mark, a column in which all tie "
     "has none."
