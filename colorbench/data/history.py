@@ -26,7 +26,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 from PIL import Image
 
-from colorbench import __version__, atomic
+from colorbench import atomic
 from colorbench.data.decode import fit
 from colorbench.data.folder import Held, stamp
 from colorbench.data.pace import Pace
@@ -162,7 +162,7 @@ class History(Source):
         self._note(file.name, digest, known)
 
     def _answer(self, address: str) -> bytes:
-        request = Request(address, headers={"User-Agent": f"colorbench/{__version__}"})
+        request = Request(address, headers={"User-Agent": "colorbench"})
         for attempt in range(_WAITS + 1):
             try:
                 with urlopen(request, timeout=60) as answer:
