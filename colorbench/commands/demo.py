@@ -1,7 +1,9 @@
 """A page that colors photographs, for this machine's browser: ``colorbench demo [MODEL...]``
 
-Drop a photograph, choose models and how many draws of each, compare every coloring with the gray original under a
-slider, and download one at the photograph's own size (16 bits and transparency are kept, as by ``colorize``).
+Drop a photograph: it is colored at once. A slider compares it with the gray original, or with a map of what is a guess
+(how far the draws lie apart, and how often the model is right there); dials for vividness, draws and a reference
+photograph; any coloring can be downloaded at the photograph's own size (16 bits and transparency are kept, as by
+``colorize``), with a JSON file that says how it was made.
 
 MODEL: the starter that comes with the package, run folders, folders of runs, portable models, or USER/NAME of the
 Hugging Face Hub. The page needs no network: its fonts and scripts are served from here, nothing is measured or sent,
@@ -53,7 +55,12 @@ def main(argv: Sequence[str] | None = None) -> None:
                 prevent_thread_lock=True,
                 app_kwargs={"middleware": [Middleware(Door, room=room, refusal=MultiPartException)]},
                 css=LOOK,
-                theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+                theme=gradio.themes.Default(
+                    primary_hue="indigo",
+                    neutral_hue="slate",
+                    font=["system-ui", "sans-serif"],
+                    font_mono=["ui-monospace", "monospace"],
+                ),
             )
         except OSError as error:
             raise UserError(f"--host {options.host} --port {options.port}: {error}; choose another --port") from error

@@ -38,7 +38,7 @@ class Photos(Source):
     def items(self) -> Iterable[Item]:
         """Every tile."""
         for photo in PHOTOS:
-            image, _ = _open(photo)
+            image, _ = photograph(photo)
             side = image.height // self.rows
             for row in range(self.rows):
                 for column in range(image.width // side):
@@ -49,7 +49,7 @@ class Photos(Source):
         stems = {photo.split(".")[0]: photo for photo in PHOTOS}
         for item in items:
             stem, place = item.name.split("/")
-            image, sha256 = _open(stems[stem])
+            image, sha256 = photograph(stems[stem])
             row, column = (int(number) for number in place[1:].split("c"))
             side = image.height // self.rows
             tile = image.crop((column * side, row * side, (column + 1) * side, (row + 1) * side))
@@ -58,11 +58,12 @@ class Photos(Source):
 
     def describe(self) -> Mapping[str, Any]:
         """What decides how the pictures look."""
-        return {"rows": self.rows, "photos": [_open(photo)[1] for photo in PHOTOS]}
+        return {"rows": self.rows, "photos": [photograph(photo)[1] for photo in PHOTOS]}
 
 
 @cache
-def _open(photo: str) -> tuple[Image.Image, str]:
+def photograph(photo: str) -> tuple[Image.Image, str]:
+    """One of PHOTOS, RGB, and the SHA-256 of its file."""
     spec = find_spec("skimage")
     path = Path(str(spec.origin)).parent / "data" / photo if spec else None
     if path is None or not path.is_file():

@@ -169,7 +169,7 @@ class Engine:
 
     def fit(self) -> Outcome:
         """Train until the budget is spent. Interrupted: the state is saved. UserError: the loss stays not finite."""
-        if not self.optimizers.groups:
+        if not self.optimizers.groups or self.budget.spent(Clock()):  # judge what it begins with
             self._save(("last", "best"))
             return Outcome(self.clock, "nothing to train", None, 0.0)
         reason = "early stopping" if self._out_of_patience() else "budget"

@@ -59,17 +59,28 @@ class Doubt:
 
     def picture(self, photo: Photo) -> Image.Image:
         """The map over the gray photograph, at most 1000 px long, and its legend below."""
-        small = photo.shrunk(_LONGEST)
+        tinted = self.over(photo.shrunk(_LONGEST))
+        sheet = Image.new("RGB", (max(tinted.width, 420), tinted.height + 64), "white")
+        sheet.paste(tinted, (0, 0))
+        self._legend(sheet, tinted.height)
+        return sheet
+
+    def over(self, small: Photo) -> Image.Image:
+        """The map over a gray photograph, of its size."""
         height, width = small.size
         L = small.luma(0, height)
         gray = color.to_bytes(color.decode(L, torch.zeros(1, 2, height, width)))[0, 0].numpy()
         large = F.interpolate(self.spread[None, None], (height, width), mode="bilinear")[0, 0].numpy()
         light = 0.3 + 0.7 * gray.astype(np.float32)[..., None] / 255.0
-        tinted = Image.fromarray((_tint(large) * light).round().astype(np.uint8))
-        sheet = Image.new("RGB", (max(width, 420), height + 64), "white")
-        sheet.paste(tinted, (0, 0))
-        self._legend(sheet, height)
-        return sheet
+        return Image.fromarray((_tint(large) * light).round().astype(np.uint8))
+
+    @property
+    def legend(self) -> list[tuple[str, float, float | None]]:
+        """(color, CIEDE2000, how often right there) from the blue to the yellow end."""
+        values = np.linspace(0.0, MOST, len(_COLORS))
+        sure = [None if self.certainty is None else float(self.certainty(torch.tensor(float(v)))) for v in values]
+        words = ["#" + "".join(f"{int(part):02x}" for part in tint) for tint in _COLORS]
+        return list(zip(words, values.tolist(), sure, strict=True))
 
     def _legend(self, sheet: Image.Image, top: int) -> None:
         pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)

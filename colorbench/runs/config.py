@@ -101,11 +101,16 @@ def _comment(file: Path) -> str:
 
 def normalize(argv: Sequence[str]) -> list[str]:
     """``+experiment=x`` is ``experiment=x``; people type both. ``scale=s`` is the scale of the experiment beside it:
-    ``scale=x/s`` where conf/scale/x/s.yaml exists (a stage a/b may take that of a)."""
+    ``scale=x/s`` where conf/scale/x/s.yaml exists (a stage a/b may take that of a). ``init_from=starter`` with neither
+    model nor experiment is experiment=finetune: the starter's own model, and settings for few pictures."""
     words = [re.sub(r"^\++(experiment=)", r"\1", word) for word in argv]
     words = [f"++{word}" if word.startswith(tuple(f"{key}={{" for key in MAPS)) else word for word in words]
     replaced = {word: key for word in words for key in REPLACED if word.startswith(f"{key}={{")}
     words = [w for word in words for w in ([f"~{replaced[word]}", f"+{word}"] if word in replaced else [word])]
+    if f"init_from={starter.STARTER}" in words and not any(
+        word.startswith(("model=", "experiment=")) for word in words
+    ):
+        words.append("experiment=finetune")
     chosen = dict(word.split("=", 1) for word in words if word.startswith(("experiment=", "scale=")))
     experiment, scale = chosen.get("experiment", ""), chosen.get("scale", "")
     if not (experiment and scale):

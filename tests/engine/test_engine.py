@@ -11,6 +11,7 @@ import torch
 from toys import SETTINGS, SGD, Duel, Line, Memory, batches, engine, weights
 
 from colorbench.engine.budget import Budget
+from colorbench.engine.checkpoint import load_weights
 from colorbench.errors import UserError
 from colorbench.family import Objective
 from colorbench.registry import names
@@ -60,6 +61,16 @@ def test_a_budget_of_images_ends_exactly_there(tmp_path):
     outcome = engine(make(Line), tmp_path, budget=Budget(images=48, seconds=None)).fit()
     assert outcome.clock.images == 48
     assert outcome.reason == "budget"
+
+
+def test_a_budget_of_0_images_leaves_what_it_began_with_to_be_judged(tmp_path):
+    family = make(Line)
+    before = copy.deepcopy(family.state_dict())
+    outcome = engine(family, tmp_path, budget=Budget(images=0, seconds=None)).fit()
+    assert (outcome.clock.images, outcome.reason) == (0, "nothing to train")
+    for link in ("last", "best"):
+        saved = load_weights(tmp_path / "checkpoints" / link / "ema.safetensors")
+        assert all(torch.equal(saved[key], value) for key, value in before.items())
 
 
 def test_a_budget_of_seconds_ends_the_run(tmp_path):

@@ -1,6 +1,7 @@
 """The page, in a real browser: upload, color, choose, download; and what it refuses."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -43,23 +44,56 @@ def scan(tmp_path) -> Path:
 
 def _sitting(scan, models, names=("regression", "vae"), **options):
     chosen = {name: Colorizer.from_pretrained(models(name), device="cpu") for name in names}
-    return colorize(scan, chosen, **{"samples": 2, "seed": 3, "strength": 1.0, "max_pixels": 10**7, **options})
+    return colorize(scan, chosen, **{"samples": 2, "seed": 3, "vivid": 1.0, "max_pixels": 10**7, **options})
 
 
 def test_models_stand_side_by_side_and_only_those_that_draw_draw(scan, models, monkeypatch):
     monkeypatch.setattr(demo, "SCREEN", 200)
     sitting, failed = _sitting(scan, models)
-    assert [c.label for c in sitting.colorings] == ["regression", "vae, draw 1", "vae, draw 2"]
+    assert [c.label for c in sitting.colorings] == ["regression", "vae, mean of 2", "vae, draw 1", "vae, draw 2"]
     assert not failed
     assert all(c.shown.size == sitting.gray.size == (200, 140) for c in sitting.colorings)
     assert np.ptp(np.asarray(sitting.gray), axis=2).max() == 0
-    assert len({c.shown.tobytes() for c in sitting.colorings}) == 3
+    assert len({c.shown.tobytes() for c in sitting.colorings}) == 4
+
+
+def test_the_mean_says_how_far_its_draws_lie_apart_and_single_answers_do_not(scan, models):
+    sitting, _ = _sitting(scan, models)
+    single, mean, *draws = sitting.colorings
+    assert [c.doubt is None for c in sitting.colorings] == [True, False, True, True]
+    assert torch.allclose(mean.ab, torch.stack([c.ab for c in draws]).mean(dim=0))
+    assert mean.doubt.over(sitting.small).size == sitting.gray.size
+    words = demo.words_of(mean)
+    assert f"{mean.doubt.guess:.0%} of this picture is a guess" in words
+    assert words.count("--tint") == len(mean.doubt.legend) >= 3
+    assert "nothing says how sure" in demo.words_of(single)
+
+
+def test_vividness_and_a_reference_change_the_colors_and_what_nobody_measured_is_not_said(scan, models, tmp_path):
+    plain, vivid = (_sitting(scan, models, ("vae",), vivid=v)[0].colorings[0] for v in (1.0, 1.6))
+    assert torch.allclose(vivid.ab, 1.6 * plain.ab)
+    assert vivid.doubt.certainty is None
+    reference = tmp_path / "red.png"
+    Image.fromarray(np.full((80, 100, 3), (180, 60, 60), np.uint8)).save(reference)
+    _, failed = _sitting(scan, models, ("vae",), reference=reference)
+    assert "takes no reference picture" in failed[0]
+    gray, starter = demo.example(tmp_path), open_models(["starter"], "cpu")
+    options = {"samples": 1, "seed": 0, "vivid": 1.0, "max_pixels": 10**7}
+    reds = [colorize(gray, starter, reference=r, **options)[0].colorings[0].ab[:, 0].mean() for r in (None, reference)]
+    assert reds[1] - reds[0] > 0.1
 
 
 def test_the_download_is_what_colorize_makes_of_the_photograph(scan, models, tmp_path):
     sitting, _ = _sitting(scan, models)
-    file = full_size(sitting, 2, tmp_path, 10**7)
+    file, beside = full_size(sitting, 3, tmp_path, 10**7)
     assert file.name == "scan-vae-draw-2.png"
+    assert b"compositeWithTrainedAlgorithmicMedia" in file.read_bytes()
+    facts = json.loads(beside.read_text())
+    assert (facts["file"], facts["answer"], facts["seed"], facts["size"]) == (file.name, "draw 2", 3, [430, 300])
+    assert "share_that_is_a_guess" not in facts
+    facts = json.loads(full_size(sitting, 1, tmp_path, 10**7)[1].read_text())
+    assert facts["answer"] == "mean of 2 draws"
+    assert 0 <= facts["share_that_is_a_guess"] <= 1
     assert file.read_bytes()[24:26] == bytes([16, 2])  # 16 bits, RGB
     from colorbench.inference.photo import read_photo
 
@@ -69,7 +103,7 @@ def test_the_download_is_what_colorize_makes_of_the_photograph(scan, models, tmp
 
 
 def test_limits_hold_before_a_pixel_is_decoded(scan, models):
-    for wrong in ({"max_pixels": 10**5}, {"samples": 9}, {"strength": 0.0}, {"samples": 0}):
+    for wrong in ({"max_pixels": 10**5}, {"samples": 9}, {"vivid": 0.0}, {"samples": 0}):
         with pytest.raises(UserError):
             _sitting(scan, models, **wrong)
 
@@ -178,22 +212,24 @@ def browser(site, tmp_path):
         page.close()
 
 
+READY = "document.querySelector('#download').innerText.includes('{}, full size')"
+SRC = "document.querySelector('#slider img').src"
+
+
 @needs_browser
-def test_a_photograph_is_uploaded_colored_and_downloaded_and_nothing_leaves_the_machine(site, browser, scan, tmp_path):
+def test_a_photograph_is_colored_at_once_and_downloaded_and_nothing_leaves_the_machine(site, browser, scan, tmp_path):
     browser.upload("#photograph input[type=file]", scan)
-    browser.until("document.body.innerText.includes('scan')")
-    browser.until("!document.querySelector('#color').disabled")
-    time.sleep(1)  # the upload
-    browser.value("document.querySelector('#color').click()")
-    ready = "document.querySelector('#download').innerText.includes('{}, full size')"
-    browser.until(ready.format("regression"))
+    browser.until(READY.format("regression"))
     assert browser.value("document.querySelectorAll('#slider img').length") == 2
-    assert browser.value("document.querySelectorAll('#tiles img').length") == 2
+    assert browser.value("document.querySelectorAll('#tiles img').length") == 10  # regression; the mean and 8 draws
     browser.value("document.querySelectorAll('#tiles button img')[1].click()")
-    browser.until(ready.format("vae"))
-    browser.value("document.querySelector('#download').click()")
-    file = tmp_path / "downloads" / "scan-vae.png"
-    browser.until(file.is_file, 30)
+    browser.until(READY.format("vae, mean of 8"))
+    assert "of this picture is a guess" in browser.value("document.querySelector('#said').innerText")
+    for button in ("#download", "#facts"):
+        browser.value(f"document.querySelector('{button}').click()")
+    file = tmp_path / "downloads" / "scan-vae-mean-of-8.png"
+    browser.until(lambda: file.is_file() and file.with_suffix(".json").is_file(), 30)
+    assert json.loads(file.with_suffix(".json").read_text())["file"] == file.name
     with Image.open(file) as back:
         rgb = np.asarray(back.convert("RGB"))
     assert rgb.shape == (300, 430, 3)
@@ -201,6 +237,9 @@ def test_a_photograph_is_uploaded_colored_and_downloaded_and_nothing_leaves_the_
     gray = torch.from_numpy(np.repeat(levels(300, 430)[None], 3, axis=0))[None]
     assert (L - color.encode_bytes(gray)[0]).abs().max() * color.L_HALF < 1.0
     assert np.ptp(rgb.astype(int), axis=2).mean() > 3
+    before = browser.value(SRC)
+    browser.value("document.querySelectorAll('#left input')[1].click()")
+    browser.until(f"{SRC} != {before!r}")  # the map of what is a guess
     outside = [a for a in browser.asked if not a.startswith((site[0], "data:", "blob:"))]
     assert not outside
     assert not browser.said
@@ -208,12 +247,21 @@ def test_a_photograph_is_uploaded_colored_and_downloaded_and_nothing_leaves_the_
 
 
 @needs_browser
+def test_the_example_is_colored_with_one_click_and_the_page_fits_a_phone(browser):
+    browser.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+    browser.value("document.querySelector('#example').click()")
+    browser.until(READY.format("regression"))
+    assert browser.value("document.documentElement.scrollWidth") == 390
+    order = "['give', 'see', 'dial'].map(id => document.getElementById(id).getBoundingClientRect().top)"
+    tops = browser.value(order)
+    assert tops == sorted(tops)
+    assert "example" in browser.value("document.querySelector('#photograph').innerText")
+
+
+@needs_browser
 def test_too_many_pixels_are_refused_in_words(browser, tmp_path):
     Image.fromarray(np.zeros((2000, 2000), np.uint8)).save(tmp_path / "large.png")
     browser.upload("#photograph input[type=file]", tmp_path / "large.png")
-    browser.until("document.body.innerText.includes('large')")
-    time.sleep(1)
-    browser.value("document.querySelector('#color').click()")
     browser.until("document.body.innerText.includes('too large: 2000 x 2000')", 30)
 
 

@@ -107,3 +107,5 @@ def test_fine_tuning_begins_with_the_starter_s_own_model():
     assert mine == described["model"]
     assert config.identity(asked, "")["init_from"] == starter.fingerprint() != "starter"
     assert Path(starter.fingerprint()).name == starter.fingerprint()
+    assert config.compose(["init_from=starter", *words[1:]]) == asked
+    assert config.compose(["init_from=starter", "model=unet", *words[1:]])["model"]["family"] == "regression"
