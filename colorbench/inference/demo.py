@@ -41,7 +41,9 @@ footer { display: none !important; }
 #give, #see, #dial { min-width: 0 !important; }
 #said .ramp { display: flex; font-size: .8rem; margin: .2rem 0 .4rem; max-width: 520px; }
 #said .ramp span { flex: 1; border-top: 10px solid var(--tint); padding-top: .15rem; white-space: nowrap; }
-#tiles .grid-container { grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)) !important; height: auto !important; }
+#tiles .grid-container {
+  grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)) !important; height: auto !important;
+}
 #tiles .thumbnail-lg { aspect-ratio: 4 / 3; }
 #tiles .grid-wrap { max-height: none !important; min-height: 0 !important; overflow: visible !important; }
 @media (max-width: 800px) {
