@@ -8,6 +8,8 @@ report turns rows into verdicts.
 import importlib
 import os
 
+from colorbench.version import __version__ as __version__
+
 TYPE_CHECKING = False  # as of typing, which takes longer to import than Python to start
 if TYPE_CHECKING:
     from typing import Any
@@ -38,8 +40,6 @@ _WHERE = {
 # that the working one needs. OpenMP reads these when torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> "Any":

@@ -33,11 +33,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _carry_out(argv: Sequence[str] | None) -> None:
     import os
 
-    from colorbench import __version__
     from colorbench.commands import command, completion
     from colorbench.commands.overview import help_text, open_verb, verbs
     from colorbench.errors import UserError
     from colorbench.registry import suggest
+    from colorbench.version import __version__
 
     words = list(argv or ())
     first = words[0] if words else ""

@@ -8,8 +8,8 @@ seed and version. ``--uncertainty`` writes the same as JSON beside the picture, 
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from colorbench import __version__
 from colorbench.inference.colorizer import Colorizer
+from colorbench.version import __version__
 
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 _SPACES = {

@@ -27,7 +27,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from colorbench import __version__, atomic
+from colorbench import atomic
 from colorbench.engine.checkpoint import load_into, load_weights
 from colorbench.engine.compact import Bits, compact, expanded
 from colorbench.errors import UserError
@@ -38,6 +38,7 @@ from colorbench.report.table import markdown
 from colorbench.runs.run import Run
 from colorbench.trunks.trunk import Trunk
 from colorbench.trunks.weights import checkpoint_follows, everything_follows
+from colorbench.version import __version__
 
 FORMAT = "colorbench model 1"
 TrunkIs = Literal["held", "named"]
