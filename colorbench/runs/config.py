@@ -207,12 +207,12 @@ def science(config: Mapping[str, Any], *without: str) -> dict[str, Any]:
 
 
 def _named(source: str) -> str:
-    """A run's folder by its name, a file by a hash of its content too, the starter by what it holds."""
+    """A run by its model and digest, a file by a hash of its content too, the starter by what it holds."""
     if source == starter.STARTER:
         return starter.fingerprint()
     path = Path(source).expanduser()
     if not path.is_file():
-        return path.name
+        return _canonical(path)
     with path.open("rb") as file:
         return f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
 
@@ -225,6 +225,16 @@ def say_unsaid(config: dict[str, Any]) -> dict[str, Any]:
         if isinstance(node, dict):
             node.setdefault(leaf, nothing)
     return config
+
+
+def _canonical(path: Path) -> str:
+    """A run's folder by its model and its digest, whatever stands between them (:mod:`colorbench.runs.names`)."""
+    end, file = re.search(r"-([0-9a-f]{10})$", path.name), path / "config.yaml"
+    if end is None or not file.is_file():
+        return path.name
+    from colorbench.runs.run import read_config
+
+    return f"{read_config(file)['run']['model']}-{end[1]}"
 
 
 def digest(identity: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """The run folder: named by what the run computes, owned by one process at a time, never overwritten.
 
-``outputs/<study>/<model>-<hash>/`` holds config.yaml (resolved), overrides.txt, env.json, status.json,
+``outputs/<study>/<model>-...-<hash>/`` holds config.yaml (resolved), overrides.txt, env.json, status.json,
 metrics.jsonl, metrics.csv, log.txt, checkpoints/, previews/, curves.png and eval/. The same command finds the same
 folder: a finished run is skipped, a cut one is resumed.
 

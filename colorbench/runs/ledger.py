@@ -49,7 +49,7 @@ def cells(root: Path) -> list[Cell]:
                 state, flat = "damaged", {"run.model": "?"}
             found.append(Cell(file.parent, state, status, flat))
     if not found:
-        raise UserError(f"{root}: no runs here; runs are in <output>/<study>/<model>-<hash>")
+        raise UserError(f"{root}: no runs here; runs are in <output>/<study>/<model>-...-<hash>")
     return found
 
 

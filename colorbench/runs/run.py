@@ -94,7 +94,7 @@ def open_run(path: str | Path) -> Run:
     path = Path(path)
     file = path / "config.yaml"
     if not file.is_file():
-        raise UserError(f"{path}: not a run folder (no config.yaml); runs are in <output>/<study>/<model>-<hash>")
+        raise UserError(f"{path}: not a run folder (no config.yaml); runs are in <output>/<study>/<model>-...-<hash>")
     return Run(path, _Config(file, say_unsaid(read_config(file))))
 
 

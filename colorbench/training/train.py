@@ -41,6 +41,7 @@ from colorbench.report.preview import write_preview
 from colorbench.report.sheet import by_protocol, gather, sheet
 from colorbench.report.terminal import show
 from colorbench.runs import config as configuration
+from colorbench.runs import names
 from colorbench.runs.claim import claim
 from colorbench.runs.curves import draw_curves
 from colorbench.runs.energies import Energies
@@ -105,8 +106,9 @@ def _train(
     config = {**config, "precision": precision, "engine": engine, "ranks": ranks.count}
     data = open_data(config["data"])
     asked = {**config, "run": {"model": model}}
-    identity, name = configuration.identity(asked, data.fingerprint), _name(asked, data.fingerprint)
-    folder = RunFolder(Path(config["output"]) / (config["study"] or experiment) / name)
+    identity = configuration.identity(asked, data.fingerprint)
+    study = Path(config["output"]) / (config["study"] or experiment)
+    folder = RunFolder(names.place(study, config, model, experiment, configuration.digest(identity)))
     if not ranks.first:  # the first rank owns the disk
         if ranks.broadcast(None):
             return Result(folder.path, True, None)
@@ -130,7 +132,7 @@ def _train(
         if config["evaluate"]:
             _rehearse(config, data, device)
         folder.write_json("identity.json", identity)
-        run = {"model": model, "experiment": experiment, "name": name, "choices": dict(choices)}
+        run = {"model": model, "experiment": experiment, "name": folder.path.name, "choices": dict(choices)}
         folder.write_yaml("config.yaml", {**config, "run": run})
         folder.write_text("overrides.txt", "".join(f"{word}\n" for word in overrides))
         folder.write_json("env.json", describe(device, precision))
@@ -292,16 +294,14 @@ def _on_other_ranks(folder: RunFolder, config: Mapping[str, Any], fingerprint: s
     """Where a run begins: a line for each that is the same but for its number of ranks, and so is another."""
     ours, images = config["ranks"], config["batch_size"]
     for count in (n for n in range(1, images + 1) if images % n == 0 and n != ours):
-        other = RunFolder(folder.path.with_name(_name({**config, "ranks": count}, fingerprint)))
-        if other.status:
+        digest = configuration.digest(configuration.identity({**config, "ranks": count}, fingerprint))
+        there = names.found(folder.path.parent, config["run"]["model"], digest)
+        other = RunFolder(there or folder.path.with_name(digest))
+        if there and other.status:
             yield (
                 f"{other.path}: this run on {count} rank{'s' * (count > 1)} ({other.status.get('state')}) is another; "
                 f"on {ours} it begins with nothing"
             )
-
-
-def _name(config: Mapping[str, Any], fingerprint: str) -> str:
-    return f"{config['run']['model']}-{configuration.digest(configuration.identity(config, fingerprint))}"
 
 
 def _family(config: Mapping[str, Any], device: torch.device) -> Family:
