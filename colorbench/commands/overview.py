@@ -44,12 +44,12 @@ Examples
 def verbs() -> dict[str, str]:
     """{verb: what it does in one line}, sorted."""
     files = sorted(f for f in Path(__file__).parent.glob("*.py") if f.stem not in _SHARED)
-    return {file.stem: _line(file) for file in files}
+    return {file.stem.replace("_", "-"): _line(file) for file in files}
 
 
 def open_verb(verb: str) -> Main:
     """The verb's main; only now is its module imported."""
-    main: Main = importlib.import_module(f"colorbench.commands.{verb}").main
+    main: Main = importlib.import_module(f"colorbench.commands.{verb.replace('-', '_')}").main
     return main
 
 

@@ -3,6 +3,7 @@
     checkpoints/images-000012000/   weights.safetensors   what the optimizers see
                                     ema.safetensors       the averaged weights, which color the pictures
                                     state.pt              optimizers, scaler, clock, best (read with weights_only=True)
+                                    averages-only         in place of weights and state, once nothing goes on from it
     checkpoints/last, best          links to one of them, replaced atomically
 
 A checkpoint is written into a temporary folder, flushed, and renamed; only then does the link move, and only then are
@@ -15,7 +16,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,7 +26,10 @@ from torch import Tensor
 from colorbench import atomic
 from colorbench.errors import UserError
 
+Keep = Literal["state", "weights"]
+"""What a finished run keeps: its averaged weights and a state that a larger budget goes on from, or the weights."""
 _ASIDE = ".old-"
+_THIN = "averages-only"
 
 
 class Checkpoints:
@@ -123,6 +127,17 @@ class Checkpoints:
                 atomic.publish(building, target)
             atomic.point(self.folder / link, target.name)
 
+    def thin(self, keep: Keep) -> None:
+        """Training is over: leave one state that a larger budget can go on from (of ``last``, and of those kept for
+        good), or none; of the other checkpoints the averaged weights stay."""
+        last = self.find()
+        for path in self.folder.glob("images-*"):
+            if keep == "state" and (path == last or (path / "keep").exists()):
+                continue
+            (path / _THIN).touch()
+            for name in ("weights.safetensors", "state.pt"):
+                (path / name).unlink(missing_ok=True)
+
     def load_state(self, path: Path) -> dict[str, Any]:
         """Optimizers, scaler, clock and best; tensors and plain numbers only."""
         return torch.load(path / "state.pt", map_location="cpu", weights_only=True)
@@ -147,7 +162,8 @@ class Checkpoints:
 
 
 def _complete(path: Path) -> bool:
-    return all((path / name).is_file() for name in ("state.pt", "weights.safetensors", "ema.safetensors"))
+    rest = (_THIN,) if (path / _THIN).is_file() else ("state.pt", "weights.safetensors")
+    return all((path / name).is_file() for name in (*rest, "ema.safetensors"))
 
 
 def _moment(path: Path) -> int:

@@ -73,7 +73,7 @@ class Features:
             self._of_wheel(weights)
             return
         self.path = chosen_file(weights, "weights of a set metric", self._file)
-        self.missing = "" if self.path else f"weights not found: {self._file} in the torch hub cache, or weights=PATH"
+        self.missing = "" if self.path else f"weights not found: colorbench fetch-weights {network}"
         digest = file_digest(self.path) if self.path else ""
         self.published = not digest or digest.startswith(Path(self._file).stem.rsplit("-", 1)[-1])
         if network == "inception" and not self.published:

@@ -150,17 +150,24 @@ class KID(SetMetric):
 
 
 def frechet(x: np.ndarray, y: np.ndarray) -> float:
-    """FID of two [n d] arrays, in float64. tr (C1 C2)^(1/2) is the nuclear norm of A1 A2^T, with C = A^T A: no matrix
-    square root, no imaginary residue, and the smaller of n and d decides the cost."""
-    gap = x.mean(0) - y.mean(0)
-    a, b = ((z - z.mean(0)) / np.sqrt(len(z) - 1) for z in (x, y))
-    cross = np.linalg.svd(_root(a) @ _root(b).T, compute_uv=False).sum()
-    return float(max(gap @ gap + (a * a).sum() + (b * b).sum() - 2 * cross, 0.0))
+    """FID of two [n d] arrays: torchmetrics', in float64, of features instead of pictures."""
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    metric = FrechetInceptionDistance(feature=_Given(x.shape[1]))
+    metric.update(torch.from_numpy(y).double(), real=True)
+    metric.update(torch.from_numpy(x).double(), real=False)
+    return max(float(metric.compute()), 0.0)
 
 
-def _root(a: np.ndarray) -> np.ndarray:
-    """Some R with R^T R = A^T A and no more rows than columns."""
-    return a if a.shape[0] <= a.shape[1] else np.asarray(np.linalg.qr(a, mode="r"))
+class _Given(torch.nn.Module):
+    """The network's place in torchmetrics, where its features are there already."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.num_features = features
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
 
 
 def kernel_distance(
@@ -178,8 +185,12 @@ def kernel_distance(
 
 
 def _mmd2(x: np.ndarray, y: np.ndarray, paired: bool) -> float:
-    m, d = x.shape
-    kxx, kyy, kxy = ((a @ b.T / d + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
-    within = kxx.sum() - kxx.trace() + kyy.sum() - kyy.trace()
-    across = (kxy.sum() - kxy.trace()) / (m * (m - 1)) if paired else kxy.mean()
-    return float(within / (m * (m - 1)) - 2 * across)
+    """torchmetrics' estimate; paired, whose i = j is left out of the last mean too, is not one of its own."""
+    from torchmetrics.image.kid import poly_kernel, poly_mmd
+
+    a, b = torch.from_numpy(x), torch.from_numpy(y)
+    published = float(poly_mmd(a, b))
+    if not paired:
+        return published
+    m, across = len(x), poly_kernel(a, b)
+    return published + 2 * float(across.mean() - (across.sum() - across.trace()) / (m * (m - 1)))

@@ -75,8 +75,7 @@ class LPIPS(Metric):
     def __init__(self, *, net: Net = "alex", weights: str | None = None, label: str | None = None) -> None:
         self.net = net
         self.path = chosen_file(weights, "metrics.lpips.weights", *TORCHVISION[net])
-        where = f"{TORCHVISION[net][0]} in the torch hub cache, or metrics.lpips.weights=PATH"
-        self.missing = "" if self.path else f"weights not found: {where}"
+        self.missing = "" if self.path else f"weights not found: colorbench fetch-weights {NETS[net][0]}"
         self.digest = file_digest(self.path) if self.path else ""
         prefixes = tuple(name.rsplit("-", 1)[-1][:8] for name in TORCHVISION[net])
         self.published = not self.digest or self.digest.startswith(prefixes)

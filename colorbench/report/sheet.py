@@ -52,6 +52,7 @@ LEGEND = (
     "Bold: the best model, italic: second, bold italic: third; models that tie share a mark, a column in which all tie "
     "has none."
 )
+_FETCH = "weights not found: colorbench fetch-weights "
 _UNFIT = "not a finite number for every resample of some row"
 _TRIVIAL_ORDER = (*ONCE, *SAMPLERS, "oracle", "truth")
 
@@ -175,10 +176,15 @@ class Sheet:
                 f"in parentheses; smallest differences that matter: {least}; Holm over the columns."
             )
         notes += [f"ALARM {label}: {words}." for label, words in self.alarms.items()]
+        titles: dict[str, list[str]] = {}  # what one cure serves stands in one note
         for name, what in self.columns.items():
-            reasons = {cells[name].reason for cells in self.cells.values() if cells[name].reason}
-            notes += [f"{what.title}: n/a ({reason})." for reason in sorted(reasons)]
-        return notes
+            for reason in sorted({cells[name].reason for cells in self.cells.values() if cells[name].reason}):
+                titles.setdefault(reason, []).append(what.title)
+        lost = {reason: titles.pop(reason) for reason in list(titles) if reason.startswith(_FETCH)}
+        if lost:
+            some = ", ".join(title for group in lost.values() for title in group)
+            titles[f"{_FETCH}{' '.join(reason.removeprefix(_FETCH) for reason in lost)}"] = [some]
+        return [*notes, *(f"{', '.join(group)}: n/a ({reason})." for reason, group in titles.items())]
 
     def verdict(self, label: str) -> str:
         """``better: PSNR (mean), energy (neighbors) · worse: SSIM (gray)``, the closest trivial row in parentheses, of

@@ -30,6 +30,7 @@ NOT_SCIENCE = (
     "study",
     "device",
     "logger",
+    "keep",
     "force",
     "evaluate",
     "plugins",

@@ -8,12 +8,24 @@ from colorbench import atomic
 
 PANELS = (
     ("losses", "train/loss_", "log"),
-    ("terms of the loss", "train/", "log"),
+    ("terms of the losses", "train/", "log"),
     ("adversarial balance", ("train/gd_ratio", "train/d_accuracy"), "linear"),
-    ("validation error", ("val/energy", "val/delta_e76", "val/ab_l1"), "linear"),
+    ("validation error, CIELAB", ("val/energy", "val/delta_e76", "val/ab_l1"), "linear"),
     ("validation PSNR, dB", ("val/psnr",), "linear"),
-    ("color: 1 is right", ("val/chroma_ratio", "val/colorfulness_ratio"), "linear"),
+    ("color, as a share of the truth's", ("val/chroma_ratio", "val/colorfulness_ratio"), "linear"),
 )
+WORDS = {
+    "val/energy": "energy score",
+    "val/delta_e76": "distance (CIE 1976)",
+    "val/ab_l1": "mean |a*b* error|",
+    "val/psnr": "PSNR",
+    "val/chroma_ratio": "chroma",
+    "val/colorfulness_ratio": "colorfulness",
+    "train/gd_ratio": "loss of generator / discriminator",
+    "train/d_accuracy": "discriminator's accuracy",
+}
+"""What a legend calls a key of the record; others by their words."""
+_UNITS = 6  # columns of the grid: shared by one, two or three panels
 _NOT_TERMS = (
     "train/lr_",
     "train/phase",
@@ -31,32 +43,61 @@ def draw_curves(rows: Sequence[dict[str, Any]], file: Path, title: str) -> Path:
     """Write the picture; panels without numbers are left out."""
     from matplotlib.figure import Figure
 
-    panels = [(name, scale, keys) for name, wanted, scale in PANELS if (keys := _keys(rows, wanted))]
-    columns = min(3, max(1, len(panels)))
-    lines = -(-len(panels) // columns) or 1
-    figure = Figure(figsize=(4.2 * columns, 3.0 * lines), layout="constrained")
+    panels = _panels(rows)
+    cells = _cells(len(panels))
+    lines, wide = (
+        max((line for line, _ in cells), default=0) + 1,
+        max((_UNITS // w.stop for _, w in cells[:1]), default=1),
+    )
+    figure = Figure(figsize=(4.2 * wide, 3.0 * lines), layout="constrained")
+    grid = figure.add_gridspec(lines, _UNITS)
     figure.suptitle(title, fontsize=11)
-    for i, (name, scale, keys) in enumerate(panels):
-        axes = figure.add_subplot(lines, columns, i + 1)
+    for (name, scale, keys), (line, place) in zip(panels, cells, strict=True):
+        axes = figure.add_subplot(grid[line, place])
         for key in keys:
             points = [(row["images_seen"], row[key]) for row in rows if key in row]
             if scale == "log" and min(y for _, y in points) <= 0:
                 scale = "linear"
-            axes.plot(
-                *zip(*points, strict=True),
-                label=key.split("/")[1],
-                linewidth=1.4,
-                marker="." if len(points) < 3 else "",
-            )
+            marker = "." if len(points) < 3 else ""
+            axes.plot(*zip(*points, strict=True), label=called(key), linewidth=1.4, marker=marker)
         axes.set_yscale(scale)
         axes.set_title(name, fontsize=10)
         axes.set_xlabel("images seen", fontsize=8)
-        axes.tick_params(labelsize=8)
+        axes.tick_params(labelsize=8, which="both")
         axes.grid(alpha=0.25)
+        if name == PANELS[-1][0]:  # what is right stands in the picture
+            axes.axhline(1.0, color="0.4", linewidth=1, linestyle="--", label="truth")
+            axes.set_ylim(bottom=0.0)
         axes.legend(fontsize=7, frameon=False)
     with atomic.replacing(file) as part:
         figure.savefig(part, format="png", dpi=110)
     return file
+
+
+def called(key: str) -> str:
+    """``train/loss_generator`` is "generator"."""
+    return WORDS.get(key, key.split("/")[1].removeprefix("loss_").replace("_", " "))
+
+
+def _panels(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, list[str]]]:
+    """(title, scale, keys) of those that have numbers. A single loss of a single term is drawn once."""
+    found = [(name, scale, keys) for name, wanted, scale in PANELS if (keys := _keys(rows, wanted))]
+    if len(found) > 1 and [name for name, *_ in found[:2]] == [name for name, *_ in PANELS[:2]]:
+        losses, terms = (found[i][2] for i in (0, 1))
+        if len(losses) == len(terms) == 1 and all(row.get(losses[0]) == row.get(terms[0]) for row in rows):
+            del found[1]
+    return found
+
+
+def _cells(panels: int) -> list[tuple[int, slice]]:
+    """(line, columns of a grid of :data:`_UNITS`) of each: three in a line at most, no cell empty."""
+    lines = -(-panels // 3)
+    counts = [panels // lines + (i < panels % lines) for i in range(lines)]
+    return [
+        (line, slice(_UNITS // count * i, _UNITS // count * (i + 1)))
+        for line, count in enumerate(counts)
+        for i in range(count)
+    ]
 
 
 def _keys(rows: Sequence[dict[str, Any]], wanted: str | tuple[str, ...]) -> list[str]:

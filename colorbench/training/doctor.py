@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ from colorbench.noise import Noise
 from colorbench.runs.config import cache_folder, options
 from colorbench.runs.curves import draw_curves
 from colorbench.runs.record import Journal, read_jsonl
-from colorbench.trunks.classifiers import Name, cached
+from colorbench.trunks.published import published
 
 Check = Callable[[], str]
 SIZE, STEPS, BATCH = 32, 120, 32
@@ -97,13 +97,19 @@ def check_models() -> str:
 
 
 def check_weights() -> str:
-    """Which pretrained weights are at hand; Absent when none is."""
-    found = [name for name in get_args(Name) if cached(name).is_file()]
-    folder = cached("vgg16").parent
-    absent = [cached(name).name for name in get_args(Name) if name not in found]
-    if not found:
-        raise Absent(f"none in {folder} ({', '.join(absent)}); only perceptual losses and pretrained starts need them")
-    return f"{', '.join(found)} in {folder}" + (f"; absent: {', '.join(absent)}" if absent else "")
+    """Which published weights are at hand, whole; Absent when one is not, with what stays n/a and what to type."""
+    known = published()
+    here = [name for name, one in known.items() if not one.flaw]
+    absent = [
+        f"{name} ({one.serves}{'' if one.flaw == 'absent' else f'; {one.flaw}'})"
+        for name, one in known.items()
+        if one.flaw
+    ]
+    folder = known["inception"].file.parent
+    said = f"{', '.join(here) or 'none'} in {folder}"
+    if absent:
+        raise Absent(f"{said}; absent: {', '.join(absent)}; colorbench fetch-weights NAME, or all")
+    return said
 
 
 def check_cache() -> str:

@@ -24,6 +24,7 @@ from colorbench.runs import energies
 from colorbench.runs.folder import RunFolder
 
 _STATES = ("finished", "interrupted")
+_STATELESS = "keep=weights left nothing to go on from; this run begins with nothing"
 _FREE = "optim.decay={decay:constant,warmup:0}"
 
 
@@ -56,6 +57,10 @@ def prolong(
             if common:
                 _hand_on(*common[0], other, folder, tell)
                 return
+            if not found and RunFolder(other).status.get("keep") == "weights":
+                refused = (
+                    refused or f"{other}: cannot go on, {_STATELESS}; init_from={other} trains on from its weights"
+                )
             if found and not budget.spent(found[0][1]):
                 refused = refused or _said(other, found[0][1], share, key)
     if refused:

@@ -13,6 +13,7 @@ import torch
 
 from colorbench.data.dataset import check_data
 from colorbench.engine.budget import Budget, Limits
+from colorbench.engine.checkpoint import Keep
 from colorbench.engine.engine import Settings
 from colorbench.engine.optimizers import check_optim
 from colorbench.engine.phases import Phases
@@ -41,6 +42,7 @@ def settings(
     deterministic: bool,
     init_from: Text | None,
     init_map: Text | None,
+    keep: Keep,
     force: bool,
     evaluate: bool,
     plugins: list[Text],

@@ -123,6 +123,9 @@ def _train(
         ranks.broadcast(finished)
         if finished:
             print(f"{folder.path}: finished before, skipped (force=true runs it again)")
+            if config["keep"] == "weights":
+                folder.set_status("finished", keep="weights")
+                Checkpoints(folder.path / "checkpoints").thin("weights")
             if config["evaluate"]:  # another protocol may be asked for; the same one is read from disk
                 _evaluate(folder, config, device)
             return Result(folder.path, True, folder.status.get("best"))
@@ -234,7 +237,8 @@ def _fit(
                 if done.protocol.gallery:
                     journal.picture(outcome.clock.images, "test/picture", folder.path / "picture.png")
                 rows = done.folder and done.folder / "rows.csv"
-            folder.set_status("finished")
+            folder.set_status("finished", keep=config["keep"])
+            checkpoints.thin(config["keep"])
             result = open_run(folder.path).checkpoint()
             for logger in loggers:
                 logger.finish(folder.status, rows, result)

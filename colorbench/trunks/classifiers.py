@@ -67,7 +67,7 @@ def standardize_gray(x: Tensor) -> Tensor:
 
 def cached(name: Name) -> Path:
     """Where torch hub keeps torchvision's ImageNet weights of ``name``, present or not."""
-    return hub_file(Path(_url(name)).name)
+    return hub_file(Path(source(name)).name)
 
 
 def state(name: Name, weights: str) -> dict[str, Tensor]:
@@ -76,11 +76,12 @@ def state(name: Name, weights: str) -> dict[str, Tensor]:
         return of_path(weights, name, "imagenet, or none")
     path = cached(name)
     if not path.is_file():
-        download(_url(name), path, name)
+        download(source(name), path, name)
     return of_file(path)
 
 
-def _url(name: Name) -> str:
+def source(name: Name) -> str:
+    """Where torchvision says that its ImageNet weights are."""
     from torchvision import models
 
     return models.get_model_weights(name)["IMAGENET1K_V1"].url

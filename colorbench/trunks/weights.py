@@ -15,6 +15,7 @@ Weights that cannot be had end in one line that names the cure.
 
 import hashlib
 import importlib.util
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -166,11 +167,13 @@ def impatient(seconds: float = 10.0) -> Iterator[None]:
 
 
 def download(url: str, path: Path, what: str) -> None:
-    """A file of torch hub, into its cache; offline, one line that says which file to put where."""
+    """A file of torch hub, into its cache, its sha256 compared with the digits in its name; offline, one line that says
+    which file to put where."""
+    digits = re.search(r"-([0-9a-f]{8,})$", path.stem)
     try:
         with impatient():
             path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path), progress=False)
+            torch.hub.download_url_to_file(url, str(path), digits and digits[1], progress=False)
     except (URLError, OSError, RuntimeError) as error:
         raise UserError(
             f"weights: {what}'s ImageNet weights are neither cached nor to be had ({error}); put {path.name} "

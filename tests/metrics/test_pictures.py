@@ -284,7 +284,7 @@ def test_lpips_without_weights_says_so_and_gives_no_number(tmp_path, monkeypatch
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     metric = LPIPS(net="alex")
     assert metric.name == "lpips_alex"
-    assert metric.unavailable(64).startswith("weights not found: alexnet")
+    assert metric.unavailable(64) == "weights not found: colorbench fetch-weights alexnet"
 
 
 def test_lpips_of_other_weights_never_has_the_published_name(tmp_path, pair: Pair) -> None:

@@ -194,7 +194,7 @@ def test_fid_of_few_pictures_says_so_and_gives_no_number(trunk: str) -> None:
 def test_without_inception_weights_the_cell_says_so(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert FID().name == "fid(inception,clean)"
-    assert FID().unavailable(64).startswith("weights not found: weights-inception-2015-12-05-6726825d.pth")
+    assert FID().unavailable(64) == "weights not found: colorbench fetch-weights inception"
     (tmp_path / "fake.pth").write_bytes(b"no")
     with pytest.raises(UserError, match="is not the published file"):
         Features(network="inception", resize="clean", weights=str(tmp_path / "fake.pth"), label=None, side=None)

@@ -235,29 +235,24 @@ def test_the_results_name_strengths_checks_and_the_metrics_that_agree(outputs, p
 def test_somebody_votes_with_keys_in_a_browser_as_wide_as_a_phone(poll, tmp_path):
     page = Browser(tmp_path, size="500,900")
     try:
-        page.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+        page.resize(390, 844)
         page.open(poll.address)
         shown = "[...document.images].every(i => i.complete && i.naturalWidth)"
         loaded = shown + " && typeof state === 'object' && state && state.answered === {}"
         page.until(loaded.format(0))
         assert page.value("document.documentElement.scrollWidth <= innerWidth")
         assert page.value("document.documentElement.scrollHeight <= innerHeight + 200")
-
-        def press(key):
-            page.call("Input.dispatchKeyEvent", type="keyDown", key=key)
-            page.call("Input.dispatchKeyEvent", type="keyUp", key=key)
-
-        press("ArrowLeft")
+        page.press("ArrowLeft")
         page.until(loaded.format(1))
-        press("2")
+        page.press("2")
         page.until(loaded.format(2))
-        press("u")
+        page.press("u")
         page.until(loaded.format(1))
         page.value("document.getElementById('left').click()")
         page.until(loaded.format(2))
         page.picture(tmp_path / "phone.png")
         for number in range(2, 20):
-            press("ArrowRight")
+            page.press("ArrowRight")
             page.until(f"state.answered === {number + 1}")
         page.until("!document.getElementById('done').hidden")
         assert not page.said

@@ -107,3 +107,32 @@ def test_a_damaged_checkpoint_is_left_where_it_is(trained):
     short = trained(*FREE, "budget.images=64")
     (short.checkpoint("last") / "state.pt").write_bytes(b"no")
     assert "prolongs" not in trained(*FREE, "budget.images=96").status
+
+
+def test_a_finished_run_keeps_one_state_and_with_keep_weights_none_and_says_that_it_cannot_go_on(trained, capsys):
+    free = [*FREE, "engine.keep_every=32"]
+    run = trained(*free, "budget.images=96")
+    kept = {p.name: {f.name for f in p.iterdir()} for p in (run.path / "checkpoints").glob("images-*")}
+    assert {"weights.safetensors", "state.pt"} <= kept["images-000000096"]
+    again = trained(*free, "budget.images=96", "keep=weights")
+    assert again.path == run.path
+    files = {f.name for f in (run.path / "checkpoints").glob("images-*/*")}
+    assert files == {"ema.safetensors", "averages-only", "keep"}
+    again.family(torch.device("cpu"))  # it still colors
+    capsys.readouterr()
+    assert "prolongs" not in trained(*free, "budget.images=128").status
+    assert f"{run.path}: cannot go on, keep=weights" in capsys.readouterr().out
+
+
+def test_the_best_checkpoint_of_a_finished_run_is_its_averages(tmp_path):
+    from colorbench.engine.checkpoint import Checkpoints
+
+    checkpoints, tensors = Checkpoints(tmp_path), {"x": torch.zeros(2)}
+    checkpoints.save(8, tensors, tensors, {"images": 8}, ("last", "best"))
+    checkpoints.save(16, tensors, tensors, {"images": 16})
+    checkpoints.thin("state")
+    best, last = checkpoints.find("best"), checkpoints.find()
+    assert sorted(f.name for f in best.iterdir()) == ["averages-only", "ema.safetensors"]
+    assert checkpoints.load_state(last) == {"images": 16}
+    (best / "ema.safetensors").unlink()
+    assert checkpoints.find("best") is None

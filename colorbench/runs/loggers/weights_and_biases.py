@@ -99,7 +99,10 @@ class WeightsAndBiases:
             artifact = self.wandb.Artifact(f"{self.run.name}-checkpoint", type="model")
             artifact.add_dir(str(checkpoint))
             self.run.log_artifact(artifact)
+        kept = Path(str(self.run.settings.sync_dir)) if self.run.settings.mode == "offline" else None
         self.run.finish()
+        if kept is not None:
+            print(f"logger=wandb: offline, in {kept}; `wandb sync {kept}` sends it to your account", file=sys.stderr)
 
 
 def has_key() -> bool:
