@@ -42,7 +42,8 @@ class Borrowed:
                 known = [key for key in parameters if key not in ("self", "kwargs")]
                 raise UserError(f"{where}.options.{key}: torchmetrics' {name} has no such option{suggest(key, known)}")
         self.bytes = "feature" in parameters  # of an Inception: it scales and resizes bytes
-        usual = {"data_range": 1.0, **({} if self.bytes else {"normalize": True})}
+        scales = "normalize" in parameters and parameters["normalize"].default is False  # not a way to average
+        usual = {"data_range": 1.0, **({"normalize": True} if scales and not self.bytes else {})}
         self.options = {**{key: value for key, value in usual.items() if key in parameters}, **options}
         self.asked = [key for key in inspect.signature(self.cls.update).parameters if key != "self"]
         given = "".join(f",{key}={json.dumps(value)}" for key, value in sorted(options.items()))
@@ -115,7 +116,7 @@ class OfPictures(Metric):
     @classmethod
     def column(cls, name: str) -> Column | None:
         found = _NAME.fullmatch(name)
-        if found is None or _of_sets(found[1]):
+        if found is None or _of_sets(found[1]) is not False:
             return None
         return Column(_title(found), better(found[1]), cls.digits, "", group=name, low=cls.low, high=cls.high)
 
@@ -202,8 +203,12 @@ class OfSets(SetMetric):
         return {"name": self.name, **_version()}
 
 
-def _of_sets(name: str) -> bool:
-    cls = of_name(name, "torchmetrics")
+def _of_sets(name: str) -> bool | None:
+    """None: torchmetrics has no such class here (some come with torch-fidelity); its numbers are read all the same."""
+    try:
+        cls = of_name(name, "torchmetrics")
+    except UserError:
+        return None
     return "real" in inspect.signature(cls.update).parameters or "feature" in inspect.signature(cls.__init__).parameters
 
 

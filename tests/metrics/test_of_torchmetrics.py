@@ -49,7 +49,8 @@ def test_a_column_says_its_options_and_which_way_is_good():
     assert name in [m.name for m in suite(x=node).metrics]
     assert column(name).better == "higher"
     assert column("torchmetrics(TotalVariation)").better == "lower"
-    assert column("torchmetrics(FrechetInceptionDistance)").kind == "set"
+    assert column("torchmetrics(MemorizationInformedFrechetInceptionDistance)").kind == "set"
+    assert column("torchmetrics(OfAnotherVersion)").better == "neither"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,10 @@ def test_a_column_says_its_options_and_which_way_is_good():
     [
         ({"metric": "torchmetrics", "name": "PeakSignalNoise", "options": {}}, "did you mean 'PeakSignalNoiseRatio"),
         ({"metric": "torchmetrics", "name": "TotalVariation", "options": {"x": 1}}, r"options\.x"),
-        ({"metric": "torchmetrics", "name": "InceptionScore", "options": {}}, "set_metric: torchmetrics"),
+        (
+            {"metric": "torchmetrics", "name": "MemorizationInformedFrechetInceptionDistance", "options": {}},
+            "set_metric: torchmetrics",
+        ),
     ],
 )
 def test_what_torchmetrics_has_not_is_one_line(node, said):

@@ -106,6 +106,14 @@ function sortBy(key) {
 }
 ["find", "show-trivial", "show-intervals"].forEach(id => $(id).addEventListener("input", drawTable));
 drawTable();
+function sayMore() {
+  const table = $("scroll");
+  $("more-columns").hidden = table.scrollLeft + table.clientWidth >= table.scrollWidth - 2;
+}
+$("scroll").addEventListener("scroll", sayMore);
+addEventListener("resize", sayMore);
+new MutationObserver(sayMore).observe($("table"), { childList: true });
+sayMore();
 
 // ------------------------------------------------------------------------------------------------------------- plots
 function ticks(low, high, count = 5) {
@@ -115,19 +123,24 @@ function ticks(low, high, count = 5) {
   for (let t = Math.ceil(low / step) * step; t <= high + 1e-9 * span; t += step) found.push(Math.abs(t) < step / 1e6 ? 0 : t);
   return found;
 }
-function frame({ width = 900, height = 380, x, y, xLabel, yLabel, logX = false, left = 64, bottom = 46, label }) {
+const room = () => {  // px that a plot may take: it is drawn as wide as it is shown, so that its words keep their size
+  const section = $("results"), style = getComputedStyle(section);
+  return Math.max(280, Math.min(1240, section.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)));
+};
+function frame({ width = room(), height = 380, x, y, xLabel, yLabel, logX = false, left = 64, bottom = 46, label }) {
   const box = { l: left, r: width - 18, t: 14, b: height - bottom };
   const fx = v => logX ? Math.log10(v) : v;
   const X = v => box.l + (fx(v) - fx(x[0])) / (fx(x[1]) - fx(x[0]) || 1) * (box.r - box.l);
   const Y = v => box.b - (v - y[0]) / (y[1] - y[0] || 1) * (box.b - box.t);
   const node = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
+  const few = width < 420;
   for (const t of ticks(...y)) node.append(svg("line", { class: "grid", x1: box.l, x2: box.r, y1: Y(t), y2: Y(t) }), text(box.l - 8, Y(t) + 4, short(t), { "text-anchor": "end" }));
-  let xs = ticks(...x);
+  let xs = ticks(...x, few ? 3 : 5);
   if (logX) {
     const decades = fx(x[1]) - fx(x[0]);
     xs = [];
     for (let p = Math.floor(fx(x[0])); p <= Math.ceil(fx(x[1])); p++)
-      for (const m of decades > 2.5 ? [1] : decades > 1 ? [1, 3] : [1, 1.5, 2, 3, 5, 7]) { const t = m * 10 ** p; if (t >= x[0] && t <= x[1]) xs.push(t); }
+      for (const m of decades > 2.5 ? [1] : decades > 1 || few ? [1, 3] : [1, 1.5, 2, 3, 5, 7]) { const t = m * 10 ** p; if (t >= x[0] && t <= x[1]) xs.push(t); }
   }
   for (const t of xs) node.append(text(X(t), box.b + 18, short(t), { "text-anchor": "middle" }));
   node.append(svg("line", { class: "axis", x1: box.l, x2: box.r, y1: box.b, y2: box.b }),
@@ -181,7 +194,7 @@ function drawDistributions() {
   const at = (v, q) => v[Math.min(v.length - 1, Math.max(0, Math.round(q * (v.length - 1))))];
   const low = Math.min(...rows.map(r => at(r.v, 0.005))), high = Math.max(...rows.map(r => at(r.v, 0.995)));
   const height = 40 * rows.length + 60, left = 130;
-  const { node, X, box } = frame({ width: 900, height, left, x: pad(low, high, 0.03), y: [0, 1], xLabel: `${c.title} ${c.arrow}${c.unit ? ` (${c.unit})` : ""}`, label: `Distribution of ${c.title}: ` + rows.map(r => `${r.l.label} median ${number(at(r.v, 0.5), c)}`).join(", ") });
+  const { node, X, box } = frame({ height, left, x: pad(low, high, 0.03), y: [0, 1], xLabel: `${c.title} ${c.arrow}${c.unit ? ` (${c.unit})` : ""}`, label: `Distribution of ${c.title}: ` + rows.map(r => `${r.l.label} median ${number(at(r.v, 0.5), c)}`).join(", ") });
   node.querySelectorAll(".grid, text[text-anchor=end]").forEach(n => n.remove());
   rows.forEach((r, i) => {
     const y = box.t + 20 + 40 * i, bins = 60, counts = new Array(bins).fill(0), [x0, x1] = pad(low, high, 0.03);
@@ -213,6 +226,13 @@ function drawCurves() {
   $("curve").replaceChildren(node, el("div", { class: "key" }, ...series.map(s => el("span", {}, dot(s.label), s.label))));
 }
 if (curveKeys.length) { $("curve-key").addEventListener("change", drawCurves); drawCurves(); } else $("curves").hidden = true;
+
+let drawnAt = room();
+addEventListener("resize", () => {
+  if (room() === drawnAt) return;
+  drawnAt = room();
+  for (const [id, draw] of [["tradeoffs", drawPareto], ["distributions", drawDistributions], ["curves", drawCurves]]) if (!$(id).hidden) draw();
+});
 
 // --------------------------------------------------------------------------------------------------------------- hue
 function wheel(label) {
