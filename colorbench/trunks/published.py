@@ -50,7 +50,7 @@ class Published:
 
 def published() -> dict[str, Published]:
     """Everything that can be fetched from torch hub's places."""
-    found = {name: Published(name, source(name), cached(name), serves) for name, serves in _SERVES.items()}
+    found: dict[str, Published] = {n: Published(n, source(n), cached(n), serves) for n, serves in _SERVES.items()}
     found["inception"] = Published("inception", _INCEPTION, hub_file(_INCEPTION.rpartition("/")[2]), "FID, KID")
     return found
 
