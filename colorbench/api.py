@@ -18,12 +18,14 @@ import fnmatch
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colorbench.errors import UserError
-from colorbench.runs.config import choices, compose, conf_dir, described, flatten
+from colorbench.runs.cells import expanded
+from colorbench.runs.config import choices, compose, conf_dir, described, flatten, normalize
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -62,6 +64,19 @@ class Trained:
         """This run between the rows that learned nothing."""
         return results(self.path)
 
+    def _repr_html_(self) -> str:
+        """In a notebook: where it is, its curves, and its table where it was judged."""
+        from base64 import b64encode
+        from html import escape
+
+        picture = self.path / "curves.png"
+        shown = (
+            f'<img src="data:image/png;base64,{b64encode(picture.read_bytes()).decode()}">' if picture.is_file() else ""
+        )
+        with suppress(UserError):  # trained with evaluate=false
+            shown += self.results._repr_html_()
+        return f"<p>{escape(str(self.path))}{' (finished before)' if self.skipped else ''}</p>{shown}"
+
 
 def train(*overrides: str, config_dirs: Sequence[str | Path] = (), **keys: Any) -> Trained:
     """Train one run, judge it, print its table: ``colorbench KEY=VALUE ...``. A finished run is skipped, a cut one goes
@@ -73,7 +88,8 @@ def train(*overrides: str, config_dirs: Sequence[str | Path] = (), **keys: Any) 
     config = compose(words, folders)
     chosen = choices(words, folders)
     experiment = chosen.get("experiment", "default")
-    done = carry_out(config, model=chosen["model"], experiment=experiment, overrides=words, choices=chosen)
+    typed = expanded(normalize(words), [conf_dir(), *map(Path, folders)])
+    done = carry_out(config, model=chosen["model"], experiment=experiment, overrides=typed, choices=chosen)
     return Trained(done.path, done.skipped, done.best)
 
 

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from colorbench import atomic
 from colorbench.errors import UserError
 from colorbench.runs import cells
-from colorbench.runs.config import choices as all_choices
-from colorbench.runs.config import chosen, compose, conf_dir, learn_words, normalize, resolve
+from colorbench.runs.config import compose, conf_dir, learn_words, normalize
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -129,7 +128,6 @@ def _task(tree: "DictConfig") -> float | None:
     runtime = HydraConfig.get()
     overrides, choices = list(runtime.overrides.task), runtime.runtime.choices
     sweeping = runtime.mode == RunMode.MULTIRUN
-    cell = tree.cell is not None  # of a sweep: its words are known only now
     folders = [source.path for source in runtime.runtime.config_sources if source.provider == "command-line"]
     if runtime.sweeper.get("params") and not sweeping:
         _exit(
@@ -138,23 +136,15 @@ def _task(tree: "DictConfig") -> float | None:
             )
         )
     try:
+        from colorbench.api import train
         from colorbench.engine.engine import Interrupted
         from colorbench.runs.folder import Busy
-        from colorbench.training.train import train
     except ImportError as error:
         _exit(UserError(f"{error}; run `make setup` or `pip install -e .`"))
     if sweeping:
         _announce(runtime.job.num, overrides)
     try:
-        config = compose(overrides, folders) if cell else resolve(tree, overrides)
-        choices = all_choices(overrides, folders) if cell else chosen(choices)
-        result = train(
-            config,
-            model=choices["model"],
-            experiment=choices.get("experiment", "default"),
-            overrides=cells.expanded(overrides, [conf_dir(), *map(Path, folders)]) if cell else overrides,
-            choices=choices,
-        )
+        result = train(*overrides, config_dirs=folders)
         if sweeping and os.environ.get(_DONE):
             done = Path(os.environ[_DONE])
             done.parent.mkdir(parents=True, exist_ok=True)

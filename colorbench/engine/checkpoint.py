@@ -132,7 +132,8 @@ class Checkpoints:
         good), or none; of the other checkpoints the averaged weights stay."""
         last = self.find()
         for path in self.folder.glob("images-*"):
-            if keep == "state" and (path == last or (path / "keep").exists()):
+            linked = last is not None and path.name == last.name
+            if keep == "state" and (linked or (path / "keep").exists()):
                 continue
             (path / _THIN).touch()
             for name in ("weights.safetensors", "state.pt"):

@@ -1,6 +1,7 @@
 """More budget goes on from what is there, bit for bit as if it had been asked for at once, or says why it cannot."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -124,10 +125,11 @@ def test_a_finished_run_keeps_one_state_and_with_keep_weights_none_and_says_that
     assert f"{run.path}: cannot go on, keep=weights" in capsys.readouterr().out
 
 
-def test_the_best_checkpoint_of_a_finished_run_is_its_averages(tmp_path):
+def test_the_best_checkpoint_of_a_finished_run_is_its_averages(tmp_path, monkeypatch):
     from colorbench.engine.checkpoint import Checkpoints
 
-    checkpoints, tensors = Checkpoints(tmp_path), {"x": torch.zeros(2)}
+    monkeypatch.chdir(tmp_path)  # as outputs are: a relative folder
+    checkpoints, tensors = Checkpoints(Path("checkpoints")), {"x": torch.zeros(2)}
     checkpoints.save(8, tensors, tensors, {"images": 8}, ("last", "best"))
     checkpoints.save(16, tensors, tensors, {"images": 16})
     checkpoints.thin("state")
