@@ -248,7 +248,7 @@ def test_a_photograph_is_colored_at_once_and_downloaded_and_nothing_leaves_the_m
 
 @needs_browser
 def test_the_example_is_colored_with_one_click_and_the_page_fits_a_phone(browser):
-    browser.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+    browser.resize(390, 844)
     browser.until("!!document.querySelector('#example')")
     browser.value("document.querySelector('#example').click()")
     browser.until(READY.format("regression"))
