@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= outputs
 ARGS ?=
+TORCH ?= # an index of PyTorch's wheels, for a smaller installation without CUDA
 
 .PHONY: help setup run test test-slow lint table report dashboard demo docs doctor smoke release-check pythons bench bench-engine bench-data bench-metrics bench-export clean
 
@@ -14,8 +15,12 @@ help: ## this list
 	  printf '  %-14s %s\n' "$$target" "$$text"; done
 
 $(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "setup: some minutes and about 7 GB in $(VENV), most of it the CUDA libraries that PyTorch's package brings."
+	@echo "Without a GPU 2 GB do: make setup TORCH=ADDRESS, the CPU one that pytorch.org/get-started names."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	$(if $(TORCH),$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --index-url $(TORCH) torch torchvision)
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@du -sh $(VENV)
 	touch $@
 
 run: setup ## train on the embedded scenes, judge, place between learning nothing and the law; ARGS="budget.images=2000"
