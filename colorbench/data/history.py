@@ -15,7 +15,6 @@ Plates of consecutive numbers often show one scene twice, so groups of ten are s
 import hashlib
 import io
 import re
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,9 +28,9 @@ from PIL import Image
 from colorbench import atomic
 from colorbench.data.decode import fit
 from colorbench.data.folder import Held, stamp
-from colorbench.data.pace import Pace
 from colorbench.data.source import Dropped, Item, Rendered, Source, hashed_split
 from colorbench.errors import UserError
+from colorbench.progress import Tally
 from colorbench.ranges import Count, Seconds, Text, within
 from colorbench.registry import register
 
@@ -66,11 +65,11 @@ class History(Source):
         """Every plate that the library has; those that are not here are fetched first."""
         known = self._known()
         missing = [n for n in self.plates if not self._file(n).is_file() and known.get(self._file(n).name) != ABSENT]
-        pace = Pace("fetching plates", len(missing), 0, lambda line: print(line, file=sys.stderr))
-        for done, number in enumerate(missing):
-            time.sleep(self.pause if done else 0)
-            self._fetch(number, known)
-            pace.show(done + 1)
+        with Tally("fetching plates", len(missing), "plates") as tally:
+            for done, number in enumerate(missing):
+                time.sleep(self.pause if done else 0)
+                self._fetch(number, known)
+                tally.add()
         there = [n for n in self.plates if self._file(n).is_file()]
         for number in there:
             self._check(self._file(number), known)
