@@ -50,7 +50,7 @@ demo: setup ## a page that colors photographs, for this machine's browser; RUNS=
 	$(BIN)/colorbench demo $(if $(filter file,$(origin RUNS)),,$(RUNS))
 
 docs: setup ## the pages, site/index.html: every key, command and model from the code; needs no network, nor does reading
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "open site/index.html"
 
 dashboard: setup ## RUNS=outputs/STUDY: a W&B report of its runs, saved as JSON; with a key, on the server too

@@ -1,9 +1,12 @@
 """What MkDocs asks for while it builds: the pages that are written from the code, never committed."""
 
+import re
 from typing import Any
 
 from mkdocs.structure.files import File, Files
 from written import keys, measured, models, notebooks, verbs
+
+_ROLE = re.compile(r":\w+:<code>~?([^<]+)</code>")
 
 
 def on_config(config: Any) -> Any:
@@ -20,3 +23,8 @@ def on_files(files: Files, config: Any) -> Files:
     for uri, content in pages.items():
         files.append(File.generated(config, uri, content=content))
     return files
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Roles of docstrings (``:func:`` ...) that mkdocstrings leaves as they are: the name alone."""
+    return _ROLE.sub(r"<code>\1</code>", html)

@@ -55,7 +55,7 @@ GROUPS = {
 
 def pages() -> dict[str, str]:
     """{address: Markdown}."""
-    made = {f"reference/keys/{group}.md": _group(group, line) for group, line in GROUPS.items()}
+    made = {f"reference/keys/{group}.md": page(group) for group, line in GROUPS.items()}
     return {"reference/keys/index.md": _index(), **made}
 
 
@@ -110,8 +110,9 @@ def _of(group: str, node: Any) -> Iterator[Key]:
         yield from of_node(node, group)
 
 
-def _group(group: str, line: str) -> str:
-    parts = [f"# {group}\n\n{line}\n"]
+def page(group: str) -> str:
+    """The page of one group: its options, each with its keys."""
+    parts = [f"# {group}\n\n{GROUPS[group]}\n"]
     for option in options(group):
         file = conf_dir() / group / f"{option}.yaml"
         given = f"{group}={option}"

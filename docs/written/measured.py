@@ -9,8 +9,8 @@ from written.text import table
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = {
-    "01_families": "Photographs (places128, 128 px, on a trained trunk)",
-    "02_known_law": "Scenes whose color law is known (64 px)",
+    "01_families": "Photographs (places128, 128 px)",
+    "02_known_law": "Scenes (64 px)",
 }
 BESIDE = ("gray", "neighbors", "oracle")
 """Rows that learned nothing, and the law itself, shown beside each model."""
@@ -18,7 +18,7 @@ BESIDE = ("gray", "neighbors", "oracle")
 
 @dataclass(frozen=True)
 class Measured:
-    """A table of one experiment with the rows of one model. text: Markdown. better: its verdict, in words."""
+    """A table of one experiment with the rows of one model. text: Markdown."""
 
     experiment: str
     title: str
@@ -31,7 +31,9 @@ def rows() -> dict[str, list[Measured]]:
     for experiment, title in EXPERIMENTS.items():
         for sheet in sheets([ROOT / "experiments" / experiment / "rows"]):
             for name in dict.fromkeys(str(line.record["name"]) for line in sheet.lines if line.kind == "model"):
-                found.setdefault(name, []).append(Measured(experiment, title, _table(sheet, name)))
+                p = sheet.protocol
+                words = f"{title}, {p.images} test pictures, protocol {p.id}"
+                found.setdefault(name, []).append(Measured(experiment, words, _table(sheet, name)))
     return found
 
 

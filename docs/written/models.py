@@ -2,13 +2,14 @@
 
 import inspect
 import json
+import re
 from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
 from colorbench.registry import lookup
 from colorbench.runs.config import COMPONENT_GROUPS, conf_dir, described
-from written import cost, text
+from written import comments, cost, text
 from written.keys import composed, keys_table
 from written.measured import Measured
 from written.schema import of_node
@@ -34,12 +35,12 @@ def menu() -> list[Any]:
 
 def _index(costs: Mapping[str, cost.Cost], pictures: Set[str], rows: Mapping[str, list[Measured]]) -> str:
     lines = []
-    for name, line in described("model").items():
-        c = costs[name]
+    for name in described("model"):
+        c, line = costs[name], _summary(name)
         lines.append(
             [
                 f"[{name}]({name}.md)",
-                line or text.prose(_document(name)).splitlines()[0],
+                _sentence(line),
                 "draws" if c.stochastic else "one answer",
                 f"{c.trained / 1e6:.1f}" if c.trained else "0",
                 _giga(c.training),
@@ -59,6 +60,7 @@ def _index(costs: Mapping[str, cost.Cost], pictures: Set[str], rows: Mapping[str
         "pictures",
     ]
     return (
+        "---\nhide: [toc]\n---\n\n"
         "# Models\n\nEvery option of `model=`, with its default yaml. Operations are counted on one picture of "
         f"{cost.SIZE} px: a multiplication and an addition are two; a coloring is one draw, with all passes of its "
         "sampler. Measured: committed rows exist; a page without them says which command makes some.\n\n"
@@ -70,10 +72,9 @@ def _page(name: str, spent: cost.Cost, pictures: Set[str], rows: list[Measured])
     file = conf_dir() / "model" / f"{name}.yaml"
     node = composed(f"model={name}")["model"]
     family = lookup("family", node["family"])
-    summary = described("model")[name]
     parts = [
         f"# {name}\n",
-        f"{summary}\n",
+        f"{_summary(name)}\n",
         f"```bash\ncolorbench model={name}\n```\n",
         _facts(spent, str(node["family"])),
         f"## Family `{node['family']}`\n",
@@ -91,6 +92,18 @@ def _page(name: str, spent: cost.Cost, pictures: Set[str], rows: list[Measured])
         keys_table(list(of_node(node, "model")), file, "model"),
     ]
     return "\n".join(parts)
+
+
+def _summary(name: str) -> str:
+    """What a model is, by the comment of its yaml; of one that only points at its family, by the family."""
+    said, points, _ = comments.of_file(conf_dir() / "model" / f"{name}.yaml").partition(": see ")
+    family = text.prose(_document(name)).splitlines()[0]
+    return text.prose(f"{family} {said}." if points and "trivial" in said else said or family)
+
+
+def _sentence(words: str) -> str:
+    """The first of some sentences."""
+    return re.split(r"(?<=[.:]) (?=[A-Z])", words)[0].rstrip(":")
 
 
 def _document(name: str) -> str:
@@ -150,4 +163,4 @@ def _unmeasured(name: str) -> str:
 
 
 def _giga(operations: float | None) -> str:
-    return "" if operations is None else "0" if not operations else f"{operations / 1e9:.3g}"
+    return "" if operations is None else "0" if not operations else f"{max(operations / 1e9, 0.001):.3g}"

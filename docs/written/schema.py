@@ -37,7 +37,7 @@ def of_node(node: Any, where: str) -> Iterator[Key]:
     """The keys of a node that names a component, itself first, with those of its parts."""
     kind = kind_of(node)
     assert kind
-    yield Key(f"{where}.{kind}", _raw(node, kind), f"a {kind.replace('_', ' ')}")
+    yield Key(f"{where}.{kind}", _raw(node, kind), f"{'an' if kind[0] in 'aeio' else 'a'} {kind.replace('_', ' ')}")
     yield from of_signature(component(node), node, where)
 
 

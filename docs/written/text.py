@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 _ROLE = re.compile(r":\w+:`~?([^`]+)`")
+_CODE = re.compile(r"(`[^`]*`)")
 
 
 def cell(text: str) -> str:
@@ -16,13 +17,19 @@ def cell(text: str) -> str:
 
 def table(heads: list[str], rows: list[list[str]]) -> str:
     """A Markdown table; its cells are escaped here."""
-    lines = [heads, ["---"] * len(heads), *[[cell(each) for each in row] for row in rows]]
+    lines = [[*map(cell, heads)], ["---"] * len(heads), *[[cell(each) for each in row] for row in rows]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def prose(document: str | None) -> str:
     """A docstring as Markdown: roles as code, what is indented stays a block of code."""
-    return _ROLE.sub(lambda m: f"`{m[1].rpartition('.')[2]}`", inspect.cleandoc(document or "")).replace("``", "`")
+    words = _ROLE.sub(lambda m: f"`{m[1].rpartition('.')[2]}`", inspect.cleandoc(document or "")).replace("``", "`")
+    return "\n".join(line if line.startswith("    ") else _plain(line) for line in words.split("\n"))
+
+
+def _plain(line: str) -> str:
+    """A line in which a*b* is no emphasis; its code stays as it is."""
+    return "".join(part if part.startswith("`") else part.replace("*", "\\*") for part in _CODE.split(line))
 
 
 def value(given: Any) -> str:

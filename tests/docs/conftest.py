@@ -1,0 +1,6 @@
+"""The code that writes the pages lies beside them."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
