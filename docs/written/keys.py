@@ -55,7 +55,7 @@ GROUPS = {
 
 def pages() -> dict[str, str]:
     """{address: Markdown}."""
-    made = {f"reference/keys/{group}.md": page(group) for group, line in GROUPS.items()}
+    made = {f"reference/keys/{group}.md": page(group) for group in GROUPS}
     return {"reference/keys/index.md": _index(), **made}
 
 
