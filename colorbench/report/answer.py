@@ -56,6 +56,11 @@ class Answer:
         """Judged on test pictures."""
         return [entry for entry in self.rungs[-1] if not entry.failed]
 
+    @property
+    def wall(self) -> float:
+        """Seconds of everything: training, set-up, validation, the test."""
+        return sum(entry.wall for rung in self.rungs for entry in rung)
+
     def last(self) -> dict[str, Entry]:
         """{model: where it stopped}, the longest trained first."""
         found: dict[str, Entry] = {}
@@ -119,7 +124,8 @@ def paragraph(answer: Answer, sheet: Sheet, lines: Mapping[str, Line], raced: Ma
     i = scores[winner].interval
     words = [
         f"For these {answer.training:,} training photographs at {answer.size} px and {answer.seconds / 60:,.3g} minutes"
-        f" of training in all: {winner}, test energy {i.mean:.2f} [{i.low:.2f}, {i.high:.2f}] (CIELAB, lower: better)."
+        f" of training in all ({answer.wall / 60:,.3g} with set-up, looks and test): {winner}, test energy {i.mean:.2f}"
+        f" [{i.low:.2f}, {i.high:.2f}] (CIELAB, lower: better)."
     ]
     if told_of["equivalent"]:
         words.append(f"Equivalent to it, within {smallest:g}: {', '.join(told_of['equivalent'])}.")
@@ -165,9 +171,8 @@ def rung_lines(answer: Answer) -> list[str]:
                 else [f"{e.score:.3f}", f"{e.images:,}", f"{e.seconds:,.1f}", f"{e.evaluations}"]
             )
             rows.append("| " + " | ".join([str(number + 1), e.model, *numbers, then.replace("|", "/")]) + " |")
-    wall = sum(e.wall for rung in answer.rungs for e in rung)
     spent = sum(e.seconds for e in answer.last().values())
-    rows += ["", f"{spent:,.0f} s of training; {wall:,.0f} s with set-up, validation and the test."]
+    rows += ["", f"{spent:,.0f} s of training; {answer.wall:,.0f} s with set-up, validation and the test."]
     return rows + [f"Left out: {line}" for line in answer.left_out]
 
 
