@@ -55,7 +55,7 @@ class DataSet:
     @property
     def returns(self) -> bool:
         """Do the same training pictures come again and again, changed by nothing but mirroring?"""
-        return isinstance(self.feed, CachedFeed) and self.feed.augment.leaves_bytes
+        return isinstance(self.feed, CachedFeed) and self.feed.augment.flips_only
 
     def train_batches(
         self, *, batch_size: int, seed: int, start: int, device: torch.device, rank: int = 0, world: int = 1

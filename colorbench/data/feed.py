@@ -119,11 +119,5 @@ def augmented(pixels: Bytes, ids: Ids, visits: Ids, seed: int, augment: Standard
     noise = Noise.of(seed, ids, visits)
     empty = recycled.empty if pixels.device.type == "cpu" else partial(torch.empty, device=pixels.device)
     L, ab = empty(b, 1, h, w, dtype=torch.float32), empty(b, 2, h, w, dtype=torch.float32)
-    if augment.leaves_bytes:
-        color.encode_bytes(augment.flip_(pixels, noise), (L, ab))
-    else:
-        few = b if pixels.device.type != "cpu" else max(2**16 // (h * w), 1)  # fits the CPU's cache
-        parts = zip(*(t.split(few) for t in (pixels, L, ab)), noise.split(few), strict=True)
-        for some, L_some, ab_some, stream in parts:
-            color.encode(augment(some, stream), (L_some, ab_some))
+    color.encode_bytes(augment(pixels, noise), (L, ab))
     return Batch(L, ab, ids, visits)

@@ -15,6 +15,7 @@ from colorbench.engine.schedules import Decay
 from colorbench.errors import UserError
 from colorbench.ranges import Memory, NotNegative, Positive, within
 from colorbench.registry import build, check, check_options, register
+from colorbench.uncompiled import without_compiler
 
 
 class Group:
@@ -168,13 +169,4 @@ def restore_generator(seed: int, images: int) -> None:
         torch.default_generator.manual_seed(number)
 
 
-def _without_compiler(*methods: Any) -> None:
-    """torch guards these methods against its compiler by importing that, at their first call: 1.5 seconds of a
-    processor, for runs that compile nothing. Nothing here compiles an optimizer, so they are their own guarded form.
-    """
-    for method in methods:
-        plain = inspect.unwrap(method)
-        setattr(plain, "__dynamo_disable", plain)
-
-
-_without_compiler(Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)
+without_compiler(Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)

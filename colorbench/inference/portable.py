@@ -32,6 +32,7 @@ from colorbench.engine.checkpoint import load_into, load_weights
 from colorbench.engine.compact import Bits, compact, expanded
 from colorbench.errors import UserError
 from colorbench.family import Family
+from colorbench.paper import paper
 from colorbench.registry import build
 from colorbench.report.sheet import by_protocol, gather, sheet
 from colorbench.report.table import markdown
@@ -129,7 +130,7 @@ def load(path: Path) -> tuple[Family, Portable]:
     strange = set(_weights(portable.model)) - {"wheel", "none"}
     if portable.named_trunk and strange:
         raise UserError(f"{weights}: asks for the weights {sorted(strange)[0][:80]!r} of this machine: refused")
-    with everything_follows(), torch.device("meta"), _few_modules(weights):
+    with everything_follows(), paper(), _few_modules(weights):
         outline = _build(portable, weights)
     if portable.named_trunk:
         for module in outline.modules():

@@ -191,7 +191,8 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.register_buffer("frequencies", 2 * math.pi * 2.0 ** torch.linspace(-2, 6, 32), persistent=False)
+        frequencies = 2 * math.pi * 2.0 ** torch.linspace(-2, 6, 32, device="cpu")
+        self.register_buffer("frequencies", torch.tensor(frequencies.tolist()), persistent=False)
         self.layers = nn.Sequential(nn.Linear(64, channels), nn.SiLU(), nn.Linear(channels, channels), nn.SiLU())
 
     def forward(self, t: Tensor) -> Tensor:

@@ -8,11 +8,14 @@ attention). Maps of a frozen trunk that a run keeps on disk are counted as if th
 from copy import deepcopy
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, _FlopCounterMode
 
 from colorbench.batch import Batch
 from colorbench.family import Family, Weights
 from colorbench.noise import Noise
+from colorbench.uncompiled import without_compiler
+
+without_compiler(_FlopCounterMode.__torch_dispatch__)
 
 
 def training_flops(family: Family, size: int, device: torch.device, images: int = 2) -> float:

@@ -9,8 +9,6 @@ constructor may not ask for a tensor's content.
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-import torch
-
 from colorbench.data.dataset import check_data
 from colorbench.engine.budget import Budget, Limits
 from colorbench.engine.checkpoint import Keep
@@ -19,6 +17,7 @@ from colorbench.engine.optimizers import check_optim
 from colorbench.engine.phases import Phases
 from colorbench.errors import UserError
 from colorbench.family import Family
+from colorbench.paper import paper
 from colorbench.ranges import Inside, Seed, Text, within
 from colorbench.registry import PACKAGES, build, check_options, checked, load_plugins, suggest
 from colorbench.registry import check as check_component
@@ -92,7 +91,7 @@ def check(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
 
 def on_paper(model: Mapping[str, Any]) -> Family:
     """The model without its content; UserError when no computer would hold it."""
-    with torch.device("meta"), everything_follows():
+    with paper(), everything_follows():
         family = build("family", model, "model")
     count = sum(tensor.numel() for tensor in (*family.parameters(), *family.buffers()))
     if count > MOST_PARAMETERS:

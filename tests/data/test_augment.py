@@ -28,19 +28,30 @@ def noise(n: int = 64, visit: int = 0) -> Noise:
 
 
 def test_everything_off_changes_nothing() -> None:
-    assert torch.equal(color.to_bytes(standard()(pictures(), noise())), pictures())
-    assert standard().leaves_bytes
-    assert standard(flip=0.5).leaves_bytes
+    assert torch.equal(standard()(pictures(), noise()), pictures())
+    assert standard(flip=0.5).flips_only
+
+
+@pytest.mark.parametrize("key", ["rotation", "jitter"])
+def test_draws_that_say_nothing_change_nothing(key: str) -> None:
+    middle = Noise(torch.zeros(64, dtype=torch.int64))  # an angle of 0, factors of 1
+    object.__setattr__(middle, "uniform", lambda purpose, *shape: torch.full((64, *shape), 0.5))
+    assert torch.equal(standard(**{key: SEEDS[key]})(pictures(), middle), pictures())
+
+
+def test_everything_at_once_is_everything_in_turn() -> None:
+    """But for the rounding to 8 bits in between, which contrast and brightness enlarge."""
+    once = standard(**SEEDS)(pictures(), noise())
+    turn = pictures()
+    for keys in (("flip",), ("rotation", "crop"), ("jitter",), ("blur",)):
+        turn = standard(**{key: SEEDS[key] for key in keys})(turn, noise())
+    assert (once.int() - turn.int()).abs().max() <= 3
 
 
 @pytest.mark.parametrize("key", ["rotation", "crop", "jitter", "blur"])
-def test_each_switch_alone_changes_pictures_and_stays_in_range(key: str) -> None:
+def test_each_switch_alone_changes_pictures(key: str) -> None:
     augment = standard(**{key: SEEDS[key]})
-    rgb = augment(pictures(), noise())
-    assert not augment.leaves_bytes
-    assert (rgb - color.from_bytes(pictures())).abs().mean() > 0.01
-    assert rgb.min() >= 0
-    assert rgb.max() <= 1 + 1e-6
+    assert (augment(pictures(), noise()).int() - pictures().int()).abs().float().mean() > 2.5
 
 
 def test_flips_mirror_about_their_share_of_the_pictures() -> None:
@@ -57,28 +68,27 @@ def test_a_picture_is_augmented_the_same_in_any_batch() -> None:
     together = augment(pictures(8), noise(8))
     order = torch.tensor([5, 2, 7])
     alone = augment(pictures(8)[order], Noise.of(0, order))
-    torch.testing.assert_close(together[order], alone)
+    assert torch.equal(together[order], alone)
 
 
 def test_pictures_of_a_batch_and_visits_of_a_picture_differ() -> None:
     same = pictures(1).expand(8, -1, -1, -1)
     augment = standard(**SEEDS)
-    first, second = augment(same, noise(8)), augment(same, noise(8, visit=1))
+    first, second = augment(same.clone(), noise(8)), augment(same.clone(), noise(8, visit=1))
     assert len({tuple(rgb.flatten().tolist()) for rgb in (*first, *second)}) == 16
 
 
 def test_rotation_by_a_right_angle_is_exact() -> None:
-    before = color.from_bytes(pictures(32, 9))
     augment = standard(rotation=90.0)
     drawn = Noise(torch.zeros(32, dtype=torch.int64))
     object.__setattr__(drawn, "uniform", lambda purpose, *shape: torch.full((32, *shape), 1.0))
     turned = augment(pictures(32, 9), drawn)
-    torch.testing.assert_close(turned, torch.rot90(before, 1, (2, 3)), atol=1e-4, rtol=0)
+    assert torch.equal(turned, torch.rot90(pictures(32, 9), 1, (2, 3)))
 
 
 def test_a_crop_keeps_at_least_its_share_and_lies_inside() -> None:
-    ramp = torch.arange(64).repeat(64, 1).mul(4).to(torch.uint8).expand(200, 3, 64, 64)
-    rgb = standard(crop=0.25)(ramp, noise(200)) * 255 / 4
+    ramp = torch.arange(64).repeat(64, 1).mul(4).to(torch.uint8).expand(200, 3, 64, 64).clone()
+    rgb = standard(crop=0.25)(ramp, noise(200)) / 4
     left, right = rgb[:, 0, 32, 0], rgb[:, 0, 32, -1]
     share = (right - left) / 63  # of the side
     assert share.min() >= 0.5 - 0.02
@@ -92,17 +102,17 @@ def test_a_crop_keeps_at_least_its_share_and_lies_inside() -> None:
 def test_jitter_of_saturation_keeps_gray_gray() -> None:
     gray = torch.full((32, 3, 8, 8), 100, dtype=torch.uint8)
     rgb = standard(jitter=0.3)(gray, noise(32))
-    assert (rgb.amax(1) - rgb.amin(1)).max() < 1e-6
-    assert 0.7 - 1e-4 <= float(rgb.min() * 255 / 100) < float(rgb.max() * 255 / 100) <= 1.3 + 1e-4
+    assert torch.equal(rgb.amax(1), rgb.amin(1))
+    assert 70 <= int(rgb.min()) < int(rgb.max()) <= 130
 
 
 def test_blur_keeps_the_mean_and_lowers_the_contrast() -> None:
     before = color.from_bytes(pictures(64))
-    after = standard(blur=3)(pictures(64), noise())
+    after = color.from_bytes(standard(blur=3)(pictures(64), noise()))
     assert (after.mean((1, 2, 3)) - before.mean((1, 2, 3))).abs().max() < 0.03
-    assert (after.std((1, 2, 3)) <= before.std((1, 2, 3)) + 1e-6).all()
+    assert (after.std((1, 2, 3)) <= before.std((1, 2, 3)) + 1e-4).all()
     flat = torch.full((4, 3, 8, 8), 77, dtype=torch.uint8)
-    torch.testing.assert_close(standard(blur=5)(flat, noise(4)), color.from_bytes(flat))
+    assert torch.equal(standard(blur=5)(flat.clone(), noise(4)), flat)
 
 
 @pytest.mark.parametrize("change", [{"flip": 1.5}, {"rotation": -1.0}, {"crop": 0.0}, {"jitter": 2.0}, {"blur": 4}])
@@ -118,4 +128,4 @@ def test_a_picture_without_saturation_is_the_luma_of_its_channels(channel: int, 
     drawn = Noise(torch.zeros(1, dtype=torch.int64))
     factors = torch.tensor([[0.5, 0.5, 0.0]])  # brightness and contrast as they are, saturation 0
     object.__setattr__(drawn, "uniform", lambda purpose, *shape: factors)
-    assert standard(jitter=1.0)(pixels, drawn).flatten().tolist() == pytest.approx([luma] * 48, abs=1e-4)
+    assert standard(jitter=1.0)(pixels, drawn).unique().tolist() == [round(255 * luma)]
