@@ -15,7 +15,7 @@ from pathlib import Path
 from colorbench.commands import command
 from colorbench.errors import UserError
 
-_STATES = ("running", "trained", "finished", "interrupted", "cut", "failed", "damaged")
+_STATES = ("running", "trained", "finished", "paused", "interrupted", "cut", "failed", "damaged")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -103,8 +103,7 @@ def overview(found: Sequence[Cell]) -> list[list[str]]:
     names = _named(newest)
     rows = [["when (UTC)", "state", "run", "data", "seed", "images", "CIEDE2000", "folder"]]
     for cell, name in zip(newest, names, strict=True):
-        budget = cell.config.get("budget.images")
-        done = f"{seen(cell):,}" + (f" / {budget:,}" if isinstance(budget, int) else "")
+        done = " / ".join([f"{seen(cell):,}", *_budget(cell)])
         when = str(cell.status.get("updated", ""))[:16].replace("T", " ")
         rows.append(
             [
@@ -155,6 +154,13 @@ def _named(found: Sequence[Cell]) -> list[str]:
             record = {}
         records.append({"name": str(cell.config.get("run.model", "?")), "group": "", **record})
     return [" ".join(word for word in name.split(" ") if not word.startswith("(")) for name in labels(records)]
+
+
+def _budget(cell: Cell) -> list[str]:
+    """12,000 images are ``12,000``; other limits say what they are: ``600 s``, ``5 epochs``."""
+    units = {"images": "", "seconds": " s", "epochs": " epochs"}
+    limits = {unit: cell.config.get(f"budget.{key}") for key, unit in units.items()}
+    return [f"{limit:,}{unit}" for unit, limit in limits.items() if isinstance(limit, int | float)]
 
 
 def _data(cell: Cell) -> str:
