@@ -33,7 +33,7 @@ def test_the_commands_are_found():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_a_main_with_help_and_one_line_for_a_mistake(name, capsys):
-    module = importlib.import_module(f"colorbench.commands.{name}")
+    module = importlib.import_module(f"colorbench.commands.{name.replace('-', '_')}")
     assert open_verb(name) is module.main
     with pytest.raises(SystemExit) as end:
         module.main(["--help"])
@@ -51,7 +51,7 @@ def test_a_command_is_a_main_with_help_and_one_line_for_a_mistake(name, capsys):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_command_ends_a_mistake_by_itself(name):
     """UserError may be told and passed over (one bad picture of many); the code 2 and the exit are command.run's."""
-    tree = ast.parse((FOLDER / f"{name}.py").read_text())
+    tree = ast.parse((FOLDER / f"{name.replace('-', '_')}.py").read_text())
     main = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main")
     assert not [node for node in ast.walk(main) if isinstance(node, ast.Return) and ast.unparse(node) == "return 2"]
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "sys.exit"]
