@@ -12,7 +12,7 @@ from skimage import data
 
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIALS = ROOT / "docs" / "tutorials"
-WORDS = ("batch_size=8", "metrics=fast", "monitor.images=8")
+WORDS = ("batch_size=8", "metrics=fast", "monitor.images=8", "protocol.draws=2")
 SCENES = ("data.source.train=64", "data.source.val=8", "data.source.test=8")
 TINY = {
     "three_families": {"IMAGES": 16, "SIZE": 32, "PICTURES": 6},
