@@ -11,6 +11,9 @@ from colorbench.family import Weights
 from colorbench.noise import Noise
 
 TRAINED = learners()
+HEAVY = dict.fromkeys(("resnet", "resunetgan", "resunetgan_retrieval"), pytest.mark.slow)
+"""Their trunks are as wide as published: half a minute each, where many steps are made."""
+
 models = pytest.mark.parametrize("model", TRAINED)
 
 
@@ -121,7 +124,7 @@ def test_objectives_draw_nothing_from_the_global_generator(model, batch):
     assert torch.equal(state, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("model", alike(TRAINED))
+@pytest.mark.parametrize("model", [pytest.param(m, marks=HEAVY.get(m, ())) for m in alike(TRAINED)])
 def test_one_batch_can_be_overfitted(model):
     batch = pictures(2)
     family = prepared(model, batch, **({"duplicate": 0.0} if "retrieval" in model else {})).train()
@@ -143,7 +146,7 @@ def _error(family, batch):
     return float(torch.stack([(ab - batch.ab).abs().mean() for ab in draws]).mean())
 
 
-@models
+@pytest.mark.parametrize("model", [pytest.param(m, marks=HEAVY.get(m, ())) for m in TRAINED])
 def test_bfloat16_and_float32_agree_in_trend(model):
     batch, ends = pictures(4), []
     for enabled in (False, True):
