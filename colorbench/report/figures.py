@@ -2,15 +2,18 @@
 
 import textwrap
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from colorbench import atomic
+from colorbench.errors import UserError
+from colorbench.evaluation import kept
 from colorbench.report.payload import calibration, collect
 from colorbench.report.race import of_lines, race_figure
-from colorbench.report.sheet import Line, Sheet
+from colorbench.report.sheet import Sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -225,15 +228,10 @@ def _legend_below(figure: "Figure", axes: "Axes") -> None:
 def _gallery(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     """One row for gray, the truth and every model, one column for each of the first pictures; at most a page high."""
     import matplotlib.pyplot as plt
-    from PIL import Image
-
-    def file(line: Line, i: int) -> Path:
-        assert line.evaluations[0].folder is not None
-        return line.evaluations[0].folder / "gallery" / f"{i:05d}-0.png"
 
     chosen = [line for line in sheet.lines if line.kind != "trivial" or line.label in ("gray", "truth")]
-    chosen = [line for line in chosen if line.evaluations[0].folder is not None and file(line, 0).is_file()]
-    columns = sum(file(chosen[0], i).is_file() for i in range(8)) if chosen else 0
+    chosen = [line for line in chosen if kept.count(line.evaluations[0])]
+    columns = min(8, kept.count(chosen[0].evaluations[0])) if chosen else 0
     if not columns:
         return None
     side = min((_WIDTH + 1.2) / columns, _PAGE / len(chosen))
@@ -242,8 +240,8 @@ def _gallery(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
     figure, axes = plt.subplots(len(chosen), columns, figsize=size, squeeze=False, gridspec_kw=gaps)
     for row, line in zip(axes, chosen, strict=True):
         for i, axis in enumerate(row):
-            with Image.open(file(line, i)) as picture:
-                axis.imshow(np.asarray(picture), interpolation="lanczos")
+            with suppress(UserError):  # damaged: an empty place in a figure that stands
+                axis.imshow(kept.picture(line.evaluations[0], i), interpolation="lanczos")
             axis.axis("off")
         row[0].text(-0.06, 0.5, _wrapped(line.label), transform=row[0].transAxes, ha="right", va="center", fontsize=8)
     return figure

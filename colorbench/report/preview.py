@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from colorbench.errors import UserError
+from colorbench.evaluation import kept
 from colorbench.evaluation.rows import Evaluation
 from colorbench.report.gallery import draw_columns
 
@@ -23,18 +21,7 @@ def write_preview(evaluations: Sequence[Evaluation], path: Path, *, images: int 
         for k in range(min(samples, e.record["draws"])):
             label = str(e.record["name"]).replace("_", " ")
             again = ["", ", again"][k] if k < 2 else f", draw {k + 1}"
-            columns[f"{label}{again}"] = torch.stack([_kept(e, i, k) for i in range(images)])
+            columns[f"{label}{again}"] = torch.stack(
+                [torch.from_numpy(kept.picture(e, i, k)).permute(2, 0, 1) for i in range(images)]
+            )
     return draw_columns(columns, path)
-
-
-def _kept(e: Evaluation, i: int, k: int) -> Tensor:
-    """uint8 [3 h w]: a picture of the gallery."""
-    from PIL import Image
-
-    assert e.folder is not None
-    file = e.folder / "gallery" / f"{i:05d}-{k}.png"
-    try:
-        with Image.open(file) as picture:
-            return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(f"{file}: damaged evaluation ({error}); evaluate again with --force") from error

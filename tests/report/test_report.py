@@ -16,6 +16,7 @@ from colorbench.commands.report import main
 from colorbench.errors import UserError
 from colorbench.evaluation.baselines import evaluate_baselines
 from colorbench.report.columns import DERIVED
+from colorbench.report.figures import make_figure
 from colorbench.report.page.write import write_report
 from colorbench.report.sheet import sheets
 
@@ -292,3 +293,15 @@ def test_figures_are_written_as_png_and_pdf(outputs: Path, tmp_path: Path) -> No
     names = {p.name for p in (tmp_path / "f").iterdir()}
     for name in ("intervals", "pareto", "distributions", "curves", "race", "gallery", "hue", "calibration"):
         assert {f"{name}.png", f"{name}.pdf"} <= names
+
+
+def test_a_damaged_picture_is_an_empty_place_in_a_figure_that_stands(outputs: Path, tmp_path: Path) -> None:
+    from matplotlib import pyplot as plt
+
+    copy = shutil.copytree(outputs, tmp_path / "outputs")
+    sheet = sheets([copy])[0]
+    model = next(line for line in sheet.lines if line.kind == "model").evaluations[0]
+    (model.folder / "gallery" / "00001-0.png").write_bytes(b"half a picture")
+    figure = make_figure(sheet, "gallery")
+    assert [axis.images == [] for axis in figure.axes].count(True) == 1
+    plt.close(figure)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from colorbench import atomic
+from colorbench.errors import UserError
+from colorbench.evaluation import kept
 from colorbench.report.payload import collect
 from colorbench.report.sheet import Line, Sheet
 
@@ -55,23 +57,20 @@ def embed(sheet: Sheet, budget: int) -> dict[str, Any]:
 
 
 def _kept(line: Line) -> int:
-    folder = line.evaluations[0].folder
-    return len(list((folder / "gallery").glob("*-0.png"))) if folder is not None else 0
+    return kept.count(line.evaluations[0])
 
 
 def _uris(line: Line, i: int, size: int, quality: int) -> list[str]:
     from PIL import Image
 
-    folder = line.evaluations[0].folder
-    assert folder is not None
-    uris = []
-    for file in sorted((folder / "gallery").glob(f"{i:05d}-*.png")):
+    rows, uris = line.evaluations[0], []
+    for k in range(kept.draws(rows, i)):
         out = io.BytesIO()
         try:
-            with Image.open(file) as picture:
-                small = picture if picture.width <= size else picture.resize((size, size), Image.Resampling.LANCZOS)
-                small.save(out, "WEBP", quality=quality, method=4)
-        except (OSError, ValueError, SyntaxError):  # damaged: an empty place on a page that stands
+            picture = Image.fromarray(kept.picture(rows, i, k))
+        except UserError:  # damaged: an empty place on a page that stands
             continue
+        small = picture if picture.width <= size else picture.resize((size, size), Image.Resampling.LANCZOS)
+        small.save(out, "WEBP", quality=quality, method=4)
         uris.append("data:image/webp;base64," + base64.b64encode(out.getvalue()).decode())
     return uris
