@@ -3,8 +3,15 @@
 import os
 from pathlib import Path
 
+import hydra.main  # noqa: F401 (what a run imports on its way: a fork has it already)
+import matplotlib.backends.backend_agg  # noqa: F401
+import scipy.stats  # noqa: F401
+
 from colorbench.runs.config import compose
 from colorbench.training.train import train
+from colorbench.trunks import lean
+
+lean.timm()
 
 
 def run(overrides: list[str]) -> None:
@@ -51,6 +58,26 @@ def chain(words: list[str]) -> None:
 
     torch.set_num_threads(1)
     stages.run(stages.split(words))
+
+
+def typed(words: list[str], folder: str, environment: dict[str, str], out: str, err: str) -> None:
+    """The program in a folder, as typed there; what it says goes to two files."""
+    import sys
+
+    import torch
+
+    from colorbench.__main__ import main
+
+    torch.set_num_threads(1)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ |= environment
+    sys.path.insert(0, folder)
+    sys.argv = ["colorbench", *words]
+    for number, name in ((1, out), (2, err)):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), number)
+    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
+    main(words)
 
 
 def sweep(words: list[str], log: str) -> None:
