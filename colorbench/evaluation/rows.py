@@ -87,7 +87,8 @@ class Evaluation:
             if draw_names != unique or names != [n for n in unique for _ in range(samples)]:
                 raise ValueError("rows.csv and draws.csv list unlike images")
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
-            raise UserError(f"{folder}: damaged evaluation ({error}); delete it and evaluate again") from error
+            why = " ".join(str(error).split())
+            raise UserError(f"{folder}: damaged evaluation ({why}); delete it and evaluate again") from error
         draws = {name: draw_table[:, i] for i, name in enumerate(draw_header)}
         return cls(protocol, record, unique, scores, draws, sets, folder)
 

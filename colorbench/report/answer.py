@@ -86,8 +86,8 @@ def write_answer(answer: Answer, folder: Path) -> Path:
     steps = rung_lines(answer)
     leads = told(raced)
     text = "\n".join(
-        ["# Which family", "", said, "", "## Rungs", "", *steps, "", "## Who leads when", ""]
-        + [f"- {line}" for line in leads]
+        ["# Which family", "", said, "", "## Rungs", "", *steps]
+        + (["", "## Who leads when", "", *(f"- {line}" for line in leads)] if leads else [])
         + ["", "## Train the winner longer", "", f"    {command}", ""]
     )
     atomic.write_text(folder / "compare.md", text)

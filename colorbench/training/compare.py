@@ -128,7 +128,7 @@ def _candidates(
         except UserError as error:
             if models:
                 raise
-            left_out.append(f"{model}: {error}")
+            left_out += [f"{model}: {error}"] if _learns(model) else []
             continue
         if trains:
             found[model] = config
@@ -137,6 +137,14 @@ def _candidates(
     if not found:
         raise UserError("models: none can be trained on these words")
     return found, left_out
+
+
+def _learns(model: str) -> bool:
+    """Has it something to train, by its own yaml?"""
+    try:
+        return bool(schema.on_paper(configuration.compose([f"model={model}"])["model"]).trainable())
+    except UserError:
+        return True
 
 
 def _run(config: Mapping[str, Any], study: str, seconds: float, *, judged: bool) -> dict[str, Any]:

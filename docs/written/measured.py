@@ -30,7 +30,7 @@ def rows() -> dict[str, list[Measured]]:
     found: dict[str, list[Measured]] = {}
     for experiment, title in EXPERIMENTS.items():
         for sheet in sheets([ROOT / "experiments" / experiment / "rows"]):
-            for name in dict.fromkeys(str(line.record["name"]) for line in sheet.lines if line.kind == "model"):
+            for name in dict.fromkeys(str(line.record["name"]) for line in sheet.lines if line.kind != "folder"):
                 p = sheet.protocol
                 words = f"{title}, {p.images} test pictures, protocol {p.id}"
                 found.setdefault(name, []).append(Measured(experiment, words, _table(sheet, name)))
@@ -38,11 +38,11 @@ def rows() -> dict[str, list[Measured]]:
 
 
 def _table(sheet: Sheet, name: str) -> str:
-    """Columns of the sheet as lines: gray, neighbors, the law, and every row of the model."""
+    """Columns of the sheet as lines: gray, neighbors, the law, and every row of that name."""
     g = grid(sheet)
     names = [str(line.record["name"]) for line in sheet.lines]
     shown = [
-        i for i, line in enumerate(sheet.lines) if (names[i] in BESIDE if line.kind == "trivial" else names[i] == name)
+        i for i, line in enumerate(sheet.lines) if names[i] == name or (line.kind == "trivial" and names[i] in BESIDE)
     ]
     lines = [[head, *(g.rows[i][at] for i in shown)] for at, head in enumerate(g.heads) if at]
     lines = [line for line in lines if any(cell.strip() for cell in line[1:])]
