@@ -62,7 +62,7 @@ doctor: setup ## is everything in place? devices, precision, weights, cache, W&B
 smoke: setup ## every part once, in seconds: a tiny run of the default model
 	$(BIN)/colorbench experiment=smoke $(ARGS)
 
-release-check: setup ## wheel and source archive, and make run's job from the wheel alone in an empty environment
+release-check: setup ## the wheel, and make run's job from it alone in an empty environment
 	PYTHON=$(BIN)/python .ci/release-check
 
 pythons: setup ## the wheel and the smoke run under every Python from 3.11 to 3.13 that is found here
