@@ -4,12 +4,14 @@
     2      a mistake that the user can mend, or a disk that refuses: one line on standard error
     130    Ctrl-C, or another signal that asks to end (``stopping``): one line too; a command that can go on says so in
            the KeyboardInterrupt that it raises
+    141    whoever read its standard output has closed it (``| head``); without a word
 
 A verb is a module of this package with ``main(argv) -> int | None``, which raises UserError; ``colorbench VERB`` gives
 it to :func:`run`. The first line of its docstring is ``What it does: ``colorbench VERB ...```` (``colorbench --help``).
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -65,6 +67,10 @@ def run(name: str, main: Main, argv: Sequence[str] | None = None) -> NoReturn:
     try:
         with stopping.raised(), atomic.told("the disk", "run it again"):
             code = main(argv)
+            sys.stdout.flush()
+    except BrokenPipeError:  # who read our words has seen enough: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        code = 141  # as a shell says of a program that SIGPIPE ended
     except UserError as error:
         _say(name, str(error))
         code = 2

@@ -192,9 +192,9 @@ def _pareto(sheet: Sheet, lines: Mapping[str, Line], file: Path) -> Path:
         i = sheet.estimates[SCORE][line.label].interval
         x = 1000 / max(float(line.record["images_per_second"]), 1e-9)
         axes.errorbar(x, i.mean, [[i.mean - i.low], [i.high - i.mean]], fmt="o", ms=5, label=model)
-        axes.annotate(f" {model}", (x, i.mean), fontsize=8)
     axes.set(xlabel="milliseconds a picture", ylabel="test energy, CIELAB units ↓", xscale="log")
     axes.grid(alpha=0.25)
+    axes.legend(fontsize=8)
     with atomic.replacing(file) as part:
         figure.savefig(part, format="png", dpi=120)
     return file

@@ -1,4 +1,4 @@
-"""timm, imported without wandb, to which its training scripts would log: 0.7 s of a short command's start.
+"""timm, imported without wandb, to which its training scripts would log: 0.7 s of a start, measured once.
 
 timm takes the absence as an answer (``has_wandb = False``). Whoever imports wandb afterwards gets the real one.
 """

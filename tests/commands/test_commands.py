@@ -150,3 +150,19 @@ def test_make_help_prints_every_target():
     out = subprocess.run(["make", "help"], check=True, cwd=makefile.parent, capture_output=True, text=True).stdout
     lines = [line.split(maxsplit=1) for line in out.splitlines() if line.startswith("  ")]
     assert {target for target, _ in lines} == {*phony}
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_without_a_traceback(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "colorbench", "fetch-weights"],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+            timeout=120,
+        )
+    assert (done.returncode, done.stderr) == (141, "")
