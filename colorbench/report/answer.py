@@ -15,14 +15,14 @@ from colorbench.report.race import draw_race, told
 from colorbench.report.sheet import Line, Sheet, sheets
 from colorbench.report.statistics import Estimate
 from colorbench.report.table import html_text
-from colorbench.runs.energies import Moments, read_moments
+from colorbench.runs.looks import Moments, read_moments
 
-SCORE = "energy"
+SCORE = "joint"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A family at the end of a rung. score: mean validation energy. images, seconds: of training so far.
+    """A family at the end of a rung. score: mean joint score of validation pictures. images, seconds: of its training.
 
     evaluations: of the network for one draw. wall: seconds of this rung with validation, set-up and, on the last, the
     test. failed: why it is out, or ''."""
@@ -98,7 +98,7 @@ def write_answer(answer: Answer, folder: Path) -> Path:
 
 
 def best(sheet: Sheet, lines: Mapping[str, Line]) -> str:
-    """The finalist with the lowest test score."""
+    """The finalist with the lowest joint score on test."""
     return min(lines, key=lambda model: sheet.estimates[SCORE][lines[model].label].center)
 
 
@@ -120,12 +120,12 @@ def paragraph(answer: Answer, sheet: Sheet, lines: Mapping[str, Line], raced: Ma
         if model != winner:
             gap = scores[model] - scores[winner]
             i = gap.interval
-            told_of[standing(gap, smallest)].append(f"{model} (by {i.mean:.2f} [{i.low:.2f}, {i.high:.2f}])")
+            told_of[standing(gap, smallest)].append(f"{model} (by {i.mean:.3f} [{i.low:.3f}, {i.high:.3f}])")
     i = scores[winner].interval
     words = [
         f"For these {answer.training:,} training photographs at {answer.size} px and {answer.seconds / 60:,.3g} minutes"
-        f" of training in all ({answer.wall / 60:,.3g} with set-up, looks and test): {winner}, test energy {i.mean:.2f}"
-        f" [{i.low:.2f}, {i.high:.2f}] (CIELAB, lower: better)."
+        f" of training in all ({answer.wall / 60:,.3g} with set-up, looks and test): {winner}, joint score {i.mean:.3f}"
+        f" [{i.low:.3f}, {i.high:.3f}] on test (energy of fields and variogram, gray is 1, lower is better)."
     ]
     if told_of["equivalent"]:
         words.append(f"Equivalent to it, within {smallest:g}: {', '.join(told_of['equivalent'])}.")
@@ -134,6 +134,8 @@ def paragraph(answer: Answer, sheet: Sheet, lines: Mapping[str, Line], raced: Ma
         words[-1] += f"{', '.join(told_of['not told apart'])}."
     if told_of["behind"]:
         words.append(f"It is ahead of {', '.join(told_of['behind'])}.")
+    if lines[winner].label in sheet.alarms:
+        words.append(f"Look at its pictures: {sheet.alarms[lines[winner].label]}.")
     verdict = sheet.verdict(lines[winner].label)
     if verdict:
         words.append(f"Beside rows that learn nothing it is {verdict}.")
@@ -148,16 +150,19 @@ def paragraph(answer: Answer, sheet: Sheet, lines: Mapping[str, Line], raced: Ma
 
 def _more(moments: Moments) -> str:
     half = int((moments.seconds < moments.seconds[-1] / 2).sum())
-    then, now = moments.energy[min(half, len(moments.energy) - 1)].mean(), moments.energy[-1].mean()
+    then, now = moments.score[min(half, len(moments.score) - 1)].mean(), moments.score[-1].mean()
     return (
-        f"More time: over the second half of its training its validation score went from {then:.2f} to {now:.2f}, the "
+        f"More time: over the second half of its training its validation score went from {then:.3f} to {now:.3f}, the "
         "cool-down of the rate included."
     )
 
 
 def rung_lines(answer: Answer) -> list[str]:
     """A Markdown table of every rung: who was in it, what it had spent, who went on."""
-    rows = ["| rung | family | validation energy | images | seconds | evaluations a draw | then |", "|" + "---|" * 7]
+    rows = [
+        "| rung | family | validation, joint score | images | seconds | evaluations a draw | then |",
+        "|" + "---|" * 7,
+    ]
     for number, rung in enumerate(answer.rungs):
         on = {e.model for e in answer.rungs[number + 1]} if number + 1 < len(answer.rungs) else set()
         for e in sorted(rung, key=lambda e: (bool(e.failed), e.score, e.model)):
@@ -192,7 +197,7 @@ def _pareto(sheet: Sheet, lines: Mapping[str, Line], file: Path) -> Path:
         i = sheet.estimates[SCORE][line.label].interval
         x = 1000 / max(float(line.record["images_per_second"]), 1e-9)
         axes.errorbar(x, i.mean, [[i.mean - i.low], [i.high - i.mean]], fmt="o", ms=5, label=model)
-    axes.set(xlabel="milliseconds a picture", ylabel="test energy, CIELAB units ↓", xscale="log")
+    axes.set(xlabel="milliseconds a picture", ylabel="test, joint score ↓", xscale="log")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
     with atomic.replacing(file) as part:
@@ -207,10 +212,14 @@ def _pictures(sheet: Sheet, lines: Mapping[str, Line], count: int, file: Path) -
     return write_preview(evaluations, file, images=count)
 
 
-_LOOK = """body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1d1f21}
+_LOOK = """:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;
+color:#1d1f21;background:#fff}
 img{max-width:100%;height:auto}table{border-collapse:collapse;font-size:.85rem;display:block;overflow-x:auto}
 td,th{padding:.2rem .6rem;border-bottom:1px solid #ddd;text-align:left}caption{text-align:left;color:#555}
-pre{background:#f3f3f0;padding:.8rem;overflow-x:auto}.answer{font-size:1.1rem}"""
+pre{background:#f3f3f0;padding:.8rem;overflow-x:auto}.answer{font-size:1.1rem}
+@media(prefers-color-scheme:dark){body{background:#16181b;color:#e4e6e8}td,th{border-color:#3a3d41}caption{color:#a5a9ad}
+pre{background:#23262a}img{background:#fff;padding:.4rem;box-sizing:border-box;border-radius:4px}}"""
 
 
 def _html(

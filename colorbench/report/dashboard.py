@@ -15,6 +15,7 @@ from colorbench.report.table import csv_text, markdown
 from colorbench.spreadsheet import plain
 
 CURVES = (
+    "val/joint",
     "val/energy",
     "val/ab_l1",
     "val/psnr",

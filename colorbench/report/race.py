@@ -1,6 +1,6 @@
 """A race: validation scores against what was spent, who leads when, and where one overtakes another.
 
-From a run's own looks at its validation pictures (:mod:`colorbench.runs.energies`). Between two looks a score is
+From a run's own looks at its validation pictures (:mod:`colorbench.runs.looks`). Between two looks a score is
 interpolated in a straight line. The interval of a crossing is that of its place over bootstrap resamples of the
 pictures, among the resamples in which the two cross; one trained run of each is what it speaks of. Where runs kept only
 means, there is no interval.
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from colorbench import atomic
 from colorbench.report.sheet import Line
 from colorbench.report.statistics import Bootstrap, Interval
-from colorbench.runs.energies import Moments, read_moments
+from colorbench.runs.looks import Moments, read_moments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ def leads(found: Mapping[str, Moments], axis: Axis, *, resamples: int = 1000) ->
         return []
     grid = np.unique(np.concatenate([[low, high], *(v[(v > low) & (v < high)] for v in x.values())]))
     names = list(found)
-    means = np.array([np.interp(grid, x[n], found[n].energy.mean(1)) for n in names])
+    means = np.array([np.interp(grid, x[n], found[n].score.mean(1)) for n in names])
     best = means.argmin(0)
     said = [Lead(names[best[0]], "", float(grid[0]), None, 1.0)]
     for t in np.flatnonzero(np.diff(best)):
@@ -80,7 +80,7 @@ def _where(
     """(2.5 %, 97.5 % of where the second overtakes the first for the last time, share of resamples where it does)."""
     if one.pictures != other.pictures or one.pictures < 2:
         return None, 1.0
-    gap = _on(grid, x, one.energy) - _on(grid, z, other.energy)  # [t, pictures]; positive: the second is better
+    gap = _on(grid, x, one.score) - _on(grid, z, other.score)  # [t, pictures]; positive: the second is better
     means = Bootstrap(one.pictures, resamples=resamples).weights.astype(np.float64) @ gap.T  # [resamples, t]
     places = []
     for row in means:
@@ -109,7 +109,7 @@ def told(found: Mapping[str, Moments]) -> list[str]:
         for lead in leads(found, axis):
             what = f"{lead.start:,.0f} {axis}"
             if not lead.over:
-                lines.append(f"From {what}: {lead.who} leads (validation energy).")
+                lines.append(f"From {what}: {lead.who} leads (validation, joint score).")
                 continue
             between = (
                 f" [{lead.where.low:,.0f}, {lead.where.high:,.0f}], in {100 * lead.share:.0f} % of resamples"
@@ -137,16 +137,17 @@ def race_figure(found: Mapping[str, Moments], marks: Mapping[str, float] | None 
     for panel, axis in zip(axes, ("seconds", "images"), strict=True):
         for i, (name, moments) in enumerate(found.items()):
             color = f"C{i % 10}"
-            x, mean = getattr(moments, axis), moments.energy.mean(1)
-            panel.plot(x, mean, color=color, lw=1.4, marker=".", ms=4, label=name)
+            x, mean = getattr(moments, axis), moments.score.mean(1)
+            style = ("-", "--", ":", "-.")[i // 10 % 4]  # no two of forty look alike
+            panel.plot(x, mean, style, color=color, lw=1.4, marker=".", ms=4, label=name)
             if moments.pictures > 1:
-                half = 1.96 * moments.energy.std(1, ddof=1) / np.sqrt(moments.pictures)
+                half = 1.96 * moments.score.std(1, ddof=1) / np.sqrt(moments.pictures)
                 panel.fill_between(x, mean - half, mean + half, color=color, alpha=0.12, lw=0)
         panel.set_xlabel(f"{axis} of training")
         panel.grid(alpha=0.25)
     for word, seconds in (marks or {}).items():
         axes[0].axvline(seconds, color="#8b8f97", lw=0.7, ls="--")
         axes[0].annotate(word, (seconds, 1), xycoords=("data", "axes fraction"), fontsize=7, rotation=90, va="top")
-    axes[0].set_ylabel("validation energy, CIELAB units ↓")
+    axes[0].set_ylabel("validation, joint score ↓")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
     return figure

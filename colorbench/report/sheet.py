@@ -37,6 +37,7 @@ HEADLINE = (
     "kid",
     "fid",
     "energy",
+    "joint",
     "place",
     "spread_skill",
     "flat_variation",
@@ -47,7 +48,7 @@ HEADLINE = (
 """Columns shown unless others are asked for, where there are any; ``lpips`` stands for whatever LPIPS the protocol has,
 ``kid`` and ``fid`` for those that could be computed."""
 ENDS = ("gray", "neighbors", "oracle")
-"""The trivial rows that place needs."""
+"""The trivial rows that place needs; joint needs the first."""
 LEGEND = (
     "Bold: the best model, italic: second, bold italic: third; models that tie share a mark, a column in which all tie "
     "has none."
@@ -257,7 +258,7 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
     trivial = {str(line.record["name"]): line.label for line in lines if line.kind == "trivial"}
     claims: dict[str, dict[str, Claim]] = {line.label: {} for line in lines}
     computed = {
-        name: placed(lines, trivial, bootstrap) if name == "place" else estimate(lines, name, bootstrap)
+        name: _OF_WHOLE[name](lines, trivial, bootstrap) if name in _OF_WHOLE else estimate(lines, name, bootstrap)
         for name in columns
     }
     estimates = {name: {k: v for k, v in found.items() if v.finite} for name, found in computed.items()}
@@ -286,12 +287,29 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
 
 def placed(lines: Sequence[Line], trivial: Mapping[str, str], bootstrap: Bootstrap) -> dict[str, Estimate]:
     """{label: place}, where the law's own rows (oracle) are among the trivial ones: on scenes."""
+    return _against(measure.of_parts, ENDS, lines, trivial, bootstrap)
+
+
+def jointly(lines: Sequence[Line], trivial: Mapping[str, str], bootstrap: Bootstrap) -> dict[str, Estimate]:
+    """{label: joint score}, where gray is among the trivial rows."""
+    return _against(measure.joint_of_parts, ENDS[:1], lines, trivial, bootstrap)
+
+
+_OF_WHOLE = {"joint": jointly, "place": placed}
+"""Columns that other rows are needed for."""
+
+
+def _against(
+    function: Callable[..., Any],
+    ends: Sequence[str],
+    lines: Sequence[Line],
+    trivial: Mapping[str, str],
+    bootstrap: Bootstrap,
+) -> dict[str, Estimate]:
     parts = [estimate(lines, part, bootstrap) for part in measure.PARTS]
-    ends = [found[trivial[name]] for name in ENDS for found in parts]
+    others = [found[trivial[name]] for name in ends for found in parts]
     return {
-        label: combine(measure.of_parts, *(found[label] for found in parts), *ends)
-        for label in parts[0]
-        if label in parts[1]
+        label: combine(function, *(found[label] for found in parts), *others) for label in parts[0] if label in parts[1]
     }
 
 
@@ -327,9 +345,9 @@ def _plain(line: Line, name: str, protocol: Protocol) -> Cell:
 def _choose(evaluations: Sequence[Evaluation], protocol: Protocol, metrics: Sequence[str]) -> list[str]:
     present = list(dict.fromkeys(name for e in evaluations for name in e.per_image))
     present += [name for name, d in DERIVED.items() if all(source in present for source in d.sources)]
-    present += (
-        ["place"] if set(ENDS) <= {e.record["name"] for e in evaluations if e.record["kind"] == "trivial"} else []
-    )
+    rows = {e.record["name"] for e in evaluations if e.record["kind"] == "trivial"}
+    if set(measure.PARTS) <= set(present):
+        present += [name for name, ends in (("joint", ENDS[:1]), ("place", ENDS)) if set(ends) <= rows]
     present += list(dict.fromkeys(n for e in evaluations for n in e.sets if of_set(n)))
     known = present + [name for name in protocol.unavailable if name not in present]
     if list(metrics) == ["all"]:

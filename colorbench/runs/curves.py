@@ -11,10 +11,12 @@ PANELS = (
     ("terms of the losses", "train/", "log"),
     ("adversarial balance", ("train/gd_ratio", "train/d_accuracy"), "linear"),
     ("validation error, CIELAB", ("val/energy", "val/delta_e76", "val/ab_l1"), "linear"),
+    ("validation, joint score (gray is 1)", ("val/joint",), "linear"),
     ("validation PSNR, dB", ("val/psnr",), "linear"),
     ("color, as a share of the truth's", ("val/chroma_ratio", "val/colorfulness_ratio"), "linear"),
 )
 WORDS = {
+    "val/joint": "joint score",
     "val/energy": "energy score",
     "val/delta_e76": "distance (CIE 1976)",
     "val/ab_l1": "mean |a*b* error|",

@@ -1,10 +1,11 @@
 """A comparison: which family is best for these pictures at this budget, by successive halving.
 
 Rungs as in Jamieson & Talwalkar 2016, "Non-stochastic Best Arm Identification", algorithm 1: each rung gets the same
-share of the budget, shared evenly by the families still in it; the better half by validation energy goes on from where
-it stands. Every family is one run, whose budget is what a finalist gets, with a rate that is constant until the last
-fifth of it; a rung is a pause of that run, so nothing is trained twice and a finalist's folder is like any other. Only
-the finalists are judged on test pictures, once, after the last rung.
+share of the budget, shared evenly by the families still in it; the better half by the joint score of validation
+pictures (colorbench/metrics/place.py) goes on from where it stands. Every family is one run, whose budget is what a
+finalist gets, with a rate that is constant until the last fifth of it; a rung is a pause of that run, so nothing is
+trained twice and a finalist's folder is like any other. Only the finalists are judged on test pictures, once, after the
+last rung.
 
 ``<output>/<study>/compare.json`` holds the plan and what every rung found; stopped anywhere, the same words go on.
 """
@@ -25,7 +26,7 @@ from colorbench.errors import UserError
 from colorbench.registry import suggest
 from colorbench.report.answer import Answer, Entry, write_answer
 from colorbench.runs import config as configuration
-from colorbench.runs.energies import read_moments
+from colorbench.runs.looks import read_moments
 from colorbench.runs.run import open_run
 from colorbench.training import schema
 from colorbench.training.train import train
@@ -172,7 +173,7 @@ def _climb(config: dict[str, Any], model: str, words: Sequence[str], seconds: fl
     return Entry(
         model,
         str(done.path),
-        float(moments.energy[-1].mean()),
+        float(moments.score[-1].mean()),
         int(status["images_seen"]),
         float(status["seconds"]),
         int(status["evaluations"]),

@@ -20,7 +20,7 @@ from colorbench.engine.phases import Phases
 from colorbench.errors import UserError
 from colorbench.lock import Lock, Taken
 from colorbench.registry import build, checked, lookup
-from colorbench.runs import energies
+from colorbench.runs import looks
 from colorbench.runs.folder import RunFolder
 
 _STATES = ("finished", "interrupted")
@@ -130,7 +130,7 @@ def _moments(run: Path) -> list[tuple[Path, Clock]]:
 
 def _hand_on(checkpoint: Path, clock: Clock, run: Path, folder: RunFolder, tell: Callable[[str], None]) -> None:
     """Copy the checkpoint, and of the run's record what leads up to it (whoever resumes forgets later lines)."""
-    for name in ("metrics.jsonl", energies.NAME):
+    for name in ("metrics.jsonl", looks.NAME):
         if (run / name).is_file():
             shutil.copyfile(run / name, folder.path / name)
     folder.set_status("running", prolongs={"run": run.name, "images": clock.images})

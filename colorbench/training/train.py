@@ -44,9 +44,9 @@ from colorbench.runs import config as configuration
 from colorbench.runs import names
 from colorbench.runs.claim import claim
 from colorbench.runs.curves import draw_curves
-from colorbench.runs.energies import Energies
 from colorbench.runs.environment import describe
 from colorbench.runs.folder import RunFolder
+from colorbench.runs.looks import Looks
 from colorbench.runs.record import Journal, Logger, read_jsonl
 from colorbench.runs.run import open_run
 from colorbench.training import schema
@@ -341,7 +341,7 @@ def _monitor(
         draw=draw_columns,
         warn=progress.note,
         show=journal.picture,
-        keep=Energies(folder.path).add,
+        keep=Looks(folder.path).add,
     )
 
 

@@ -14,9 +14,10 @@ import torch
 from colorbench import color
 from colorbench.batch import Batch
 from colorbench.data.scenes.world import World
-from colorbench.metrics.draws import score_draws
+from colorbench.metrics.draws import energy_scores, score_draws
 from colorbench.metrics.flat import alarm
-from colorbench.metrics.place import PARTS, place
+from colorbench.metrics.place import PARTS, joint, place
+from colorbench.metrics.variogram import variogram_score
 from colorbench.noise import Noise
 from colorbench.registry import build
 from colorbench.runs import config
@@ -125,3 +126,24 @@ def test_place_is_linear_between_its_ends() -> None:
     gray, zero, law = (np.array(x) for x in ((30.0, 16.0), (16.0, 3.5), (12.0, 0.6)))
     assert place((zero + law) / 2, gray, zero, law) == pytest.approx(0.5)
     assert place(gray, gray, zero, law) < -3
+
+
+def test_confetti_pleases_the_energy_of_pixels_and_not_the_joint_score():
+    """Truths of two halves, each of one color that a law draws: a forecast by that law, and one with every pixel drawn
+    by itself."""
+    generator = torch.Generator().manual_seed(0)
+    halves = (40 * torch.randn(5, 64, 2, 1, 2, generator=generator)).repeat_interleave(12, dim=4)
+    truth, *draws = halves.expand(-1, -1, -1, 24, -1)
+    confetti = 40 * torch.randn(4, 64, 2, 24, 24, generator=generator)
+    gray = whole(torch.zeros(1, 64, 2, 24, 24), truth)
+    scores = {name: whole(x, truth) for name, x in {"coherent": torch.stack(draws), "confetti": confetti}.items()}
+    assert scores["confetti"]["energy"] == pytest.approx(scores["coherent"]["energy"], rel=0.05)
+    one, other = (joint([s[part] for part in PARTS], [gray[part] for part in PARTS]) for s in scores.values())
+    assert other > 1.3 * one
+    assert joint([1.0, 2.0], [1.0, 2.0]) == 1.0
+
+
+def whole(draws, truth) -> dict[str, float]:
+    """Means over pictures."""
+    found = {**energy_scores(draws, truth), "variogram": variogram_score(draws, truth)}
+    return {name: float(value.mean()) for name, value in found.items()}

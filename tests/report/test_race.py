@@ -8,7 +8,7 @@ import pytest
 from colorbench.report.answer import standing
 from colorbench.report.race import draw_race, leads, told
 from colorbench.report.statistics import Estimate
-from colorbench.runs.energies import Energies, Moments, read_moments
+from colorbench.runs.looks import Looks, Moments, read_moments
 
 X = np.linspace(0, 100, 11)
 
@@ -64,20 +64,20 @@ def test_moments_are_read_back_with_their_seconds_and_the_later_of_two_looks(tmp
     rows = [
         {"images_seen": 10, "train/seconds": 1.0},
         {"images_seen": 20, "train/seconds": 3.0},
-        {"images_seen": 15, "val/energy": 2.0},
-        {"images_seen": 20, "val/energy": 1.0},
+        {"images_seen": 15, "val/joint": 2.0},
+        {"images_seen": 20, "val/joint": 1.0},
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     means = read_moments(tmp_path)
     assert means.pictures == 1
     assert means.seconds.tolist() == [2.0, 3.0]
-    kept = Energies(tmp_path)
+    kept = Looks(tmp_path)
     for images, energy in ((15, [9.0, 9.0]), (15, [1.0, 3.0]), (20, [0.5, 1.5]), (99, [7.0, 7.0])):
         kept.add(images, energy)
-    with (tmp_path / "energies.jsonl").open("a") as file:
+    with (tmp_path / "looks.jsonl").open("a") as file:
         file.write('{"images_se')
     found = read_moments(tmp_path)
-    assert found.energy.tolist() == [[1.0, 3.0], [0.5, 1.5]]
+    assert found.score.tolist() == [[1.0, 3.0], [0.5, 1.5]]
     assert read_moments(tmp_path / "nowhere") is None
 
 

@@ -12,6 +12,7 @@ from colorbench.errors import UserError
 from colorbench.evaluation.archive import read_archive, write_archive
 from colorbench.evaluation.baselines import ONCE, TRIVIAL, evaluate_baselines
 from colorbench.evaluation.rows import Evaluation, find
+from colorbench.metrics.place import PARTS
 from colorbench.report.columns import column
 from colorbench.report.sheet import LEGEND, Line, compared, sheet, sheets
 from colorbench.report.table import FORMATS, difference, markdown
@@ -229,6 +230,17 @@ def test_proper_scores_are_compared_with_samplers_and_single_answers_are_not(out
     assert "neighbors" in compared(column("energy"))
     assert "neighbors" not in compared(column("psnr"))
     assert "smallest differences that matter: CIEDE2000 0.01" in markdown(sheets([outputs])[0])
+
+
+def test_the_joint_score_is_of_grays_own_and_grays_is_one(outputs: Path) -> None:
+    (found,) = sheets([outputs], metrics=["joint", "energy_field", "variogram"])
+    parts = {line.label: [found.estimates[p][line.label].center for p in PARTS] for line in found.lines}
+    for label, estimate in found.estimates["joint"].items():
+        shares = [mine / gray for mine, gray in zip(parts[label], parts["gray"], strict=True)]
+        assert estimate.center == pytest.approx(sum(shares) / 2)
+    gray = found.estimates["joint"]["gray"].interval
+    assert gray.low == gray.mean == gray.high == 1
+    assert found.estimates["joint"]["truth"].center == 0
 
 
 def test_a_row_counts_what_the_run_it_started_from_had_cost(outputs: Path) -> None:

@@ -20,13 +20,13 @@ from colorbench import color
 from colorbench.batch import Batch
 from colorbench.engine.engine import Sums
 from colorbench.engine.phases import Phase
-from colorbench.metrics.draws import energy_scores, score_draws
+from colorbench.metrics.draws import score_draws
 from colorbench.metrics.metric import Metric, Pair
 from colorbench.metrics.suite import Suite
 from colorbench.noise import Noise
 from colorbench.retrieval.bank import Bank
 from colorbench.runs import config
-from colorbench.training.monitor import Moments, _loss
+from colorbench.training.monitor import Moments, _loss, _scores
 
 CUDA = torch.device("cuda")
 OVERRIDES = {"resunetgan_retrieval": ["model.index.index=torch"]}
@@ -133,9 +133,9 @@ def test_every_model_colors_on_the_device(model, gpu):
         bits = family.likelihood(batch, Noise.of(0, batch.ids))
         moments = Moments()
         rgb = color.to_bytes(color.decode(batch.L, ab))
-        energy = energy_scores(ab[None] * color.AB_UNIT, batch.ab * color.AB_UNIT)["energy"]
+        scores = _scores(ab[None], batch.ab)
         loss = _loss(family, batch, Noise.of(0, batch.ids), 0.5)
-        moments.add(batch, ab, rgb, color.to_bytes(batch.rgb), energy, loss)
+        moments.add(batch, ab, rgb, color.to_bytes(batch.rgb), scores, loss)
     assert {t.device.type for t in (ab, *bits.values(), *moments.sums.values())} == {"cuda"}
 
 

@@ -108,9 +108,9 @@ def test_a_comparison_that_is_stopped_goes_on_and_ends_in_one_page(words, tmp_pa
     assert "training photographs at 16 px" in said
     assert "init_from=" in said
     table([str(folder), "--race", str(tmp_path / "race.png")])
-    assert " leads (validation energy)" in capsys.readouterr().out
+    assert " leads (validation, joint score)" in capsys.readouterr().out
     assert (tmp_path / "race.png").stat().st_size > 5000
-    assert len((folder / Path(last[0]["folder"]).name / "energies.jsonl").read_text().splitlines()) >= 3
+    assert len((folder / Path(last[0]["folder"]).name / "looks.jsonl").read_text().splitlines()) >= 3
     calls.clear()
     main(words)  # all is done: the page is written again from what is there
     assert calls == []

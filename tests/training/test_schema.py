@@ -222,7 +222,7 @@ def test_what_the_yaml_say_is_accepted():
         ("model.generator={network: patch}", "model.generator"),
         (
             "monitor.best=val/psnr",
-            "monitor.best: expected one of val/energy, val/ab_l1, val/delta_e76, val/loss, val/ab_drift",
+            "monitor.best: expected one of val/joint, val/energy, val/ab_l1, val/delta_e76, val/loss, val/ab_drift",
         ),
         ("monitor.images=-1", "monitor.images: expected"),
         ("+monitor.alarms.hue=[0, 1]", "monitor.alarms: expected the names one of chroma_ratio"),
