@@ -6,7 +6,7 @@ RUNS ?= outputs
 ARGS ?=
 TORCH ?= # an index of PyTorch's wheels, for a smaller installation without CUDA
 
-.PHONY: help setup run test test-slow lint table report dashboard demo docs doctor smoke release-check pythons bench bench-engine bench-data bench-metrics bench-export clean
+.PHONY: help setup run test test-slow lint table report dashboard demo docs doctor smoke release-check pythons bench bench-engine bench-data bench-augment bench-metrics bench-export clean
 
 setup: $(VENV)/.installed ## a virtual environment with everything that make test and make run need
 
@@ -70,7 +70,7 @@ pythons: setup ## the wheel and the smoke run under every Python from 3.11 to 3.
 
 bench: setup ## every benchmark that needs no pictures of yours, as tables with processor, versions, command: outputs/bench.md
 	@mkdir -p outputs
-	@for name in engine data metrics; do \
+	@for name in engine data augment metrics; do \
 	  printf '\n## %s\n\n' "$$name"; $(BIN)/python benchmarks/$$name.py; \
 	done | tee outputs/bench.md
 
@@ -79,6 +79,9 @@ bench-engine: setup ## training through the engine against a loop by hand, image
 
 bench-data: setup ## pictures per second of every source
 	$(BIN)/python benchmarks/data.py
+
+bench-augment: setup ## augmentation, each operation and all, against torchvision, PIL and, where it is installed, OpenCV
+	$(BIN)/python benchmarks/augment.py
 
 bench-metrics: setup ## our metrics against the packages that define them, time and difference
 	$(BIN)/python benchmarks/metrics.py

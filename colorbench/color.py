@@ -101,8 +101,9 @@ def decode(L: Luma, ab: Chroma) -> Picture:
 
 
 def to_bytes(rgb: Picture) -> Bytes:
-    """Clip to the gamut and ROUND to 8 bits: the one place where a picture becomes bytes."""
-    return (rgb.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+    """Clip to the gamut and ROUND to 8 bits: the one place where a picture becomes bytes. (Through 16 bits: torch takes
+    floats to 8 by a slow road on a CPU.)"""
+    return (rgb.detach().clamp(0.0, 1.0) * 255.0).round_().to(torch.int16).to(torch.uint8)
 
 
 def from_bytes(pixels: Bytes) -> Picture:

@@ -92,14 +92,13 @@ class Standard:
 
 
 def _warped(rgb: Picture, affine: Tensor) -> Picture:
-    """rgb at affine @ (x, y, 1), x and y from -1 to 1: bilinear, mirrored at the border. (``F.affine_grid`` makes the
-    same grid by a product of matrices, in eight times the time.)"""
-    b, _, h, w = rgb.shape
+    """rgb at affine @ (x, y, 1), x and y from -1 to 1: bilinear, mirrored at the border. The grid lies in memory as two
+    planes, which on a CPU are made and read faster than pairs (``F.affine_grid`` makes pairs by a product of
+    matrices)."""
+    h, w = rgb.shape[2:]
     x, y = (((2.0 * torch.arange(n, device=rgb.device) + 1.0) / n - 1.0) for n in (w, h))
-    grid = rgb.new_empty(b, h, w, 2)
-    for axis, (along, across, shift) in enumerate(affine.permute(1, 2, 0)):
-        rows = (across * y[:, None] + shift).t()[:, :, None]  # [b, h, 1]
-        torch.add(rows, along[:, None, None] * x, out=grid[..., axis])
+    along, across, shift = affine[..., None, None].unbind(2)  # [b, 2, 1, 1] each
+    grid = torch.add(across * y[:, None] + shift, along * x).permute(0, 2, 3, 1)
     return F.grid_sample(rgb, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
