@@ -120,3 +120,34 @@ def test_conversions_are_float32_whatever_autocast_says():
 def test_bytes_are_rounded_not_truncated_and_clipped_to_the_gamut():
     rgb = torch.tensor([-0.2, 0.4999 / 255, 0.5001 / 255, 254.6 / 255, 1.3]).reshape(1, 1, 1, 5).expand(1, 3, 1, 5)
     assert color.to_bytes(rgb)[0, 0, 0].tolist() == [0, 0, 1, 255, 255]
+
+
+def test_a_decoder_of_pieces_gives_the_numbers_of_the_decoder_of_pictures():
+    generator = torch.Generator().manual_seed(0)
+    L, ab = torch.rand(1, 1, 50, 60, generator=generator) * 2 - 1, torch.rand(1, 2, 50, 60, generator=generator) - 0.5
+    decoder = color.Decoder(5000)
+    flat = L.reshape(-1).numpy(), ab.reshape(2, -1).numpy()
+    expected = color.decode(L, ab)
+    linear = torch.from_numpy(decoder.linear(*flat)).view(1, 3, 50, 60)
+    assert (linear - color._linearize(expected)).abs()[expected > 0].max() < 1e-5
+    for top, kind in ((255, np.uint8), (65535, np.uint16)):
+        levels = decoder.levels(decoder.linear(*flat), top).astype(kind).astype(int).reshape(3, 50, 60)
+        truth = (expected[0].clamp(0, 1).double().numpy() * top).round().astype(int)
+        assert np.abs(levels - truth).max() <= 1
+        assert (levels != truth).mean() < (1e-3 if top == 255 else 0.05)
+
+
+def test_the_share_of_a_chroma_that_fits_is_the_largest_that_does():
+    generator = torch.Generator().manual_seed(1)
+    L, ab = torch.rand(2000, generator=generator) * 1.8 - 0.9, torch.rand(2, 2000, generator=generator) - 0.5
+    low, high = color.to_linear(-2e-5), color.to_linear(1 + 2e-5)
+    share = torch.from_numpy(color.Decoder(1).fitting(L.numpy(), ab.numpy(), low, high))
+
+    def inside(part):
+        rgb = color.decode(L.view(1, 1, 1, -1), (ab * part)[None, :, None])[0, :, 0]
+        return ((rgb > -1e-4) & (rgb < 1 + 1e-4)).all(dim=0)
+
+    assert inside(share).all()
+    assert not inside((share + 0.01).clamp_max(1.0))[share < 0.98].any()
+    assert (inside(torch.ones(2000)) == (share > 0.99)).float().mean() > 0.99
+    assert 0.2 < (share < 0.99).float().mean() < 0.9

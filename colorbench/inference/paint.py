@@ -10,9 +10,17 @@ Enlarging blurs: a bilinear map of a large scale, shrunk again, is the small map
 both axes. p+ = 2 p - k * p and I+ = 2 I - k * I undo that to first order, which is back-projection (Irani & Peleg 1991)
 without a second pass over the photograph.
 
+Strips are painted by as many threads as torch would use, each in its own buffers, with numpy, which runs in the thread
+that calls it: 12 megapixels take a third of the processor time of torch's tensors and threads, and no byte depends on
+how many threads there are.
+
 L is the photograph's: where a chroma leaves the sRGB gamut at that lightness, it is shortened, hue kept, by the least
 that brings it back (bisection), instead of clipping R, G and B, which would change L.
 """
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import numpy as np
 import torch
@@ -25,72 +33,117 @@ from colorbench.arrays import Chroma, Luma, Picture
 from colorbench.inference.photo import Photo
 from colorbench.networks.guided import slope
 
-STRIP = 2**16  # pixels held as floats at a time: in the processor's cache
+STRIP = 2**16  # pixels that a thread holds as floats at a time: near the processor, and few enough calls
 _OUTSIDE = 2e-5  # of R, G and B in [0, 1]: above float32's noise, about one step of 16 bits
+_LEAST, _MOST = color.to_linear(-_OUTSIDE), color.to_linear(1.0 + _OUTSIDE)
+Floats = NDArray[np.float32]
 
 
-@torch.no_grad()
-def paint(photo: Photo, L: Luma, ab: Chroma, *, strip: int = STRIP) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def paint(
+    photo: Photo, L: Luma, ab: Chroma, *, strip: int = STRIP, threads: int | None = None
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """[h w 3] in sRGB, 16-bit for a photo of 16 bits: the photo's lightness, with the colors of ``ab``.
 
-    L [1 1 h' w'] and ab [1 2 h' w'], both small. strip: how many pixels are worked on at a time; the result does not
-    depend on it.
+    L [1 1 h' w'] and ab [1 2 h' w'], both small. strip: how many pixels are worked on at a time. threads: None for as
+    many as torch's. The result depends on neither.
     """
     height, width = photo.size
     enlarger = Enlarger(L.cpu().float(), ab.cpu().float(), height, width)
     pixels = np.empty((height, width, 3), dtype=np.uint16 if photo.deep else np.uint8)
-    rows = max(1, strip // width)
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        guide = photo.luma(top, bottom)
-        rgb = in_gamut(guide, enlarger.rows(guide, top))[0].permute(1, 2, 0)
-        if photo.deep:
-            pixels[top:bottom] = (rgb * 65535.0).round().numpy().astype(np.uint16)
-        else:
-            pixels[top:bottom] = color.to_bytes(rgb.permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    rows = min(max(1, strip // width), height)
+    count = min(threads or torch.get_num_threads(), -(-height // rows))
+    brushes: SimpleQueue[_Brush] = SimpleQueue()
+    for _ in range(count):
+        brushes.put(_Brush(enlarger, rows))
+
+    def work(top: int) -> None:
+        brush, some = brushes.get(), pixels[top : top + rows]
+        try:
+            brush(photo.luma(top, top + len(some))[0, 0].numpy(), top, some)
+        finally:
+            brushes.put(brush)
+
+    with ThreadPoolExecutor(count) as pool:
+        for _ in pool.map(work, range(0, height, rows)):
+            pass
     return pixels
 
 
 class Enlarger:
-    """The small maps, and what any rows of the large one are."""
+    """The small maps, already as wide as the photograph, and what any of its rows are.
 
+    wide: [c h' width]. c is 5: p+, a, up(I+); or 2, where there is nothing to guide.
+    """
+
+    @torch.no_grad()
     def __init__(self, L: Luma, ab: Chroma, height: int, width: int):
         self.height, self.width = height, width
-        if height * width <= L.shape[-2] * L.shape[-1]:  # a photograph smaller than its map: nothing to guide
-            ab = F.interpolate(ab, (height, width), mode="bilinear", antialias=True)
-            self.maps: Tensor = ab
-            return
-        self.maps = torch.cat([_sharpened(ab), slope(L, ab), _sharpened(L)], dim=1)
+        if height * width <= L.shape[-2] * L.shape[-1]:  # a photograph smaller than its map
+            maps = F.interpolate(ab, (height, width), mode="bilinear", antialias=True)
+        else:
+            maps = torch.cat([_sharpened(ab), slope(L, ab), _sharpened(L)], dim=1)
+            maps = F.interpolate(maps, (maps.shape[-2], width), mode="bilinear")
+        self.wide: Floats = maps[0].contiguous().numpy()
 
-    def rows(self, guide: Luma, top: int) -> Chroma:
-        """ab [1 2 rows width], from row ``top`` on; guide [1 1 rows width]."""
-        small_height = self.maps.shape[-2]
-        y = (torch.arange(top, top + guide.shape[-2]) + 0.5) * (small_height / self.height) - 0.5
-        y = y.clamp(0.0, small_height - 1.0)
-        above = y.floor().long()
-        below = (above + 1).clamp_max(small_height - 1)
-        some = torch.lerp(self.maps[:, :, above], self.maps[:, :, below], (y - above)[:, None])
-        large = F.interpolate(some, (guide.shape[-2], self.width), mode="bilinear")
-        if large.shape[1] == 2:
-            return large
-        return (large[:, :2] + large[:, 2:4] * (guide - large[:, 4:])).clamp(-1.0, 1.0)
+    def rows(self, guide: Floats, top: int, room: Floats) -> Floats:
+        """ab [2 rows width], from row ``top`` on; guide [rows width]; room [5 rows width], to work in."""
+        some = room[: len(self.wide)]
+        for row, (above, below, share) in enumerate(self._between(top, len(guide))):
+            lower, upper = self.wide[:, below], self.wide[:, above]
+            np.subtract(lower, upper, out=some[:, row])
+            some[:, row] *= share
+            some[:, row] += upper
+        ab = some[:2]
+        if len(some) > 2:
+            np.subtract(guide, some[4], out=some[4])
+            some[2:4] *= some[4]
+            ab += some[2:4]
+            np.clip(ab, np.float32(-1.0), np.float32(1.0), out=ab)
+        return ab
+
+    def _between(self, top: int, count: int) -> Iterator[tuple[int, int, np.float32]]:
+        """The two rows of the small maps that each row lies between, and how near it is to the second."""
+        last = self.wide.shape[1] - 1
+        y = ((np.arange(top, top + count) + 0.5) * ((last + 1) / self.height) - 0.5).clip(0.0, last)
+        above = y.astype(np.int64)
+        yield from zip(above, np.minimum(above + 1, last), (y - above).astype(np.float32), strict=True)
+
+
+class _Brush:
+    """What one thread paints with: room for a strip."""
+
+    def __init__(self, enlarger: Enlarger, rows: int):
+        self.enlarger, self.decoder = enlarger, color.Decoder(rows * enlarger.width)
+        self.room = np.empty((5, rows, enlarger.width), np.float32)
+
+    def __call__(self, guide: Floats, top: int, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
+        """Paint the rows [rows width 3] that begin at ``top``; guide: their L [rows width]."""
+        ab = self.enlarger.rows(guide, top, self.room[:, : len(guide)])
+        linear = _fitted(self.decoder, guide.reshape(-1), ab.reshape(2, -1))
+        levels = self.decoder.levels(linear, np.iinfo(pixels.dtype).max).reshape(3, *guide.shape)
+        for channel in range(3):
+            np.copyto(pixels[:, :, channel], levels[channel], casting="unsafe")
 
 
 def in_gamut(L: Luma, ab: Chroma) -> Picture:
     """sRGB in [0, 1] of lightness L: chroma outside the gamut is shortened along its hue until it fits."""
-    rgb = color.decode(L, ab)
-    outside = ((rgb < -_OUTSIDE) | (rgb > 1.0 + _OUTSIDE)).any(dim=1)
-    if outside.any():
-        light = L[:, 0][outside].view(1, 1, 1, -1)
-        chroma = torch.stack([ab[:, 0][outside], ab[:, 1][outside]])[None, :, None]
-        fits, too_long = torch.zeros_like(light), torch.ones_like(light)
-        for _ in range(10):
-            middle = (fits + too_long) / 2
-            trial = color.decode(light, chroma * middle)
-            good = ((trial >= -_OUTSIDE) & (trial <= 1.0 + _OUTSIDE)).all(dim=1, keepdim=True)
-            fits, too_long = torch.where(good, middle, fits), torch.where(good, too_long, middle)
-        rgb.permute(1, 0, 2, 3)[:, outside] = color.decode(light, chroma * fits)[0, :, 0]
-    return rgb.clamp(0.0, 1.0)
+    decoder = color.Decoder(L.numel())
+    flat = L.detach().cpu().float().reshape(-1), ab.detach().cpu().float().transpose(0, 1).reshape(2, -1)
+    levels = decoder.levels(_fitted(decoder, *(x.numpy() for x in flat)), 1) - np.float32(0.5)
+    b, _, h, w = L.shape
+    return torch.from_numpy(levels.reshape(3, b, h, w)).transpose(0, 1).clamp(0.0, 1.0)
+
+
+def _fitted(decoder: color.Decoder, L: Floats, ab: Floats) -> Floats:
+    """Linear light [3 n] of L [n] and ab [2 n], which is shortened where it has to be."""
+    linear = decoder.linear(L, ab)
+    least, most = np.minimum.reduce(linear), np.maximum.reduce(linear)
+    outside = np.flatnonzero((least < _LEAST) | (most > _MOST))
+    if len(outside):
+        L, ab = L[outside], ab[:, outside]
+        share = decoder.fitting(L, ab, _LEAST, _MOST)
+        linear[:, outside] = color.Decoder(len(outside)).linear(L, ab * share)
+    return linear
 
 
 def _sharpened(x: Tensor) -> Tensor:

@@ -1,12 +1,16 @@
 """Small chroma over large photographs."""
 
+from functools import partial
+
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from colorbench import color
 from colorbench.inference.paint import Enlarger, in_gamut, paint
 from colorbench.inference.photo import read_photo
+from colorbench.networks.guided import slope
 
 from .conftest import levels
 
@@ -50,12 +54,65 @@ def test_the_result_does_not_depend_on_the_strips():
     assert np.array_equal(paint(photo, *maps, strip=160 * 7), paint(photo, *maps, strip=10**9))
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_no_byte_depends_on_the_number_of_threads(bits):
+    """Of strips that end with the rows, and of those that do not; one of them is all outside of the gamut."""
+    gray = levels(120, 160)
+    gray[40:50] = 255
+    photo = read_photo(Image.fromarray(gray if bits == 8 else gray.astype(np.uint16) * 257))
+    maps = _maps(photo)
+    alone = paint(photo, *maps, strip=10**9, threads=1)
+    for threads in (1, 2, 3, 50):
+        for strip in (1, 160 * 7, 160 * 40):
+            assert np.array_equal(alone, paint(photo, *maps, strip=strip, threads=threads))
+
+
+def test_a_failure_in_a_thread_is_the_painter_s(monkeypatch):
+    photo = _photo()
+    maps = _maps(photo)
+
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(color.Decoder, "linear", fail)
+    with pytest.raises(MemoryError):
+        paint(photo, *maps, strip=160, threads=3)
+
+
+def _rows(L, ab, guide, top=0, height=None):
+    """[2 rows width] of the enlarged maps."""
+    rows, width = guide.shape[-2:]
+    return Enlarger(L, ab, height or rows, width).rows(guide[0, 0].numpy(), top, np.empty((5, rows, width), np.float32))
+
+
+def test_enlarged_maps_are_those_of_the_guided_filter():
+    """As in the theory, in torch, all at once."""
+    photo = _photo()
+    L, ab = _maps(photo)
+    up = partial(torch.nn.functional.interpolate, size=(120, 160), mode="bilinear")
+    k = torch.tensor([0.125, 0.75, 0.125])
+    blur = (k[:, None] * k).expand(1, 1, 3, 3)
+    once = [
+        torch.nn.functional.conv2d(torch.nn.functional.pad(x, (1,) * 4, mode="replicate"), blur)
+        for x in (L, ab[:, :1], ab[:, 1:])
+    ]
+    guide = photo.luma(0, 120)
+    q = up(2 * ab - torch.cat(once[1:], 1)) + up(slope(L, ab)) * (guide - up(2 * L - once[0]))
+    assert np.allclose(_rows(L, ab, guide), q[0].clamp(-1, 1).numpy(), atol=1e-5)
+    assert np.array_equal(_rows(L, ab, photo.luma(30, 50), 30, 120), _rows(L, ab, guide)[:, 30:50])
+
+
+def test_a_photograph_smaller_than_its_map_is_painted_too():
+    photo = _photo(9, 12)
+    assert paint(photo, *_maps(photo)).shape == (9, 12, 3)
+
+
 def test_a_constant_chroma_stays_constant():
     photo = _photo()
     L = photo.small(16, 16)
     ab = torch.tensor([0.1, -0.2]).view(1, 2, 1, 1).expand(1, 2, 16, 16)
-    large = Enlarger(L, ab, 120, 160).rows(photo.luma(10, 20), 10)
-    assert torch.allclose(large, ab[:, :, :1, :1].expand_as(large), atol=1e-5)
+    large = _rows(L, ab, photo.luma(10, 20), 10, 120)
+    assert np.allclose(large, np.array([0.1, -0.2])[:, None, None], atol=1e-5)
 
 
 def test_edges_of_the_photograph_are_edges_of_the_color():
@@ -65,7 +122,7 @@ def test_edges_of_the_photograph_are_edges_of_the_color():
     truth = torch.where(photo.luma(0, 96) > 0, 0.3, -0.3).expand(1, 2, 96, 96)
     small = torch.nn.functional.interpolate(truth, (12, 12), mode="area")
     L = torch.nn.functional.interpolate(photo.luma(0, 96), (12, 12), mode="area")
-    guided = Enlarger(L, small, 96, 96).rows(photo.luma(0, 96), 0)
+    guided = torch.from_numpy(_rows(L, small, photo.luma(0, 96)))[None]
     plain = torch.nn.functional.interpolate(small, (96, 96), mode="bilinear")
     assert (guided - truth).square().mean() < 0.3 * (plain - truth).square().mean()
 
