@@ -177,7 +177,7 @@ def now(device: torch.device) -> float:
     """Seconds, when the device has done what it was asked."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter()
+    return time.perf_counter() if device.type == "cuda" else time.process_time()
 
 
 _PEAKS: dict[tuple[str, str], float] = {}

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from colorbench import stopping
 from colorbench.batch import Batch
+from colorbench.engine import heap
 from colorbench.engine.budget import Budget, Clock, Interval, Point
 from colorbench.engine.checkpoint import Checkpoints, load_into, load_weights
 from colorbench.engine.ema import Ema
@@ -173,7 +174,8 @@ class Engine:
             self._save(("last", "best"))
             return Outcome(self.clock, "nothing to train", None, 0.0)
         reason = "early stopping" if self._out_of_patience() else "budget"
-        with stopping.noted() as stopped:
+        with stopping.noted() as stopped, heap.kept():
+            self.family.train()
             saved = time.monotonic()
             stream = self.batches(self.clock.images)
             sums = Sums()
@@ -210,7 +212,6 @@ class Engine:
     def _step(self, batch: Batch, phase: Phase, sums: "Sums") -> None:
         """One batch: every objective that the family yields, in order."""
         restore_generator(self.seed, self.clock.images)
-        self.family.train()
         progress = self.budget.progress(self.clock)
         weights = Weights({**self.family.weights, **phase.weights}, progress)
         number = self.clock.images // self.batch_size
@@ -243,9 +244,10 @@ class Engine:
         for group in groups:
             self.ranks.average(group.gradients())  # before unscaling: what one rank found, all find
             self.scaler.unscale_(group.optimizer)
-        bad = ~torch.stack([group.norm() for group in groups]).isfinite().all()
-        for group in groups:
-            group.step(bad)
+        norms = [group.norm() for group in groups]
+        bad = ~torch.stack(norms).isfinite().all()
+        for group, norm in zip(groups, norms, strict=True):
+            group.step(norm, bad)
         self.scaler.update()
         self.bad_steps.add(" and ".join(repr(group.name) for group in groups), bad)
 
@@ -255,6 +257,7 @@ class Engine:
         with self.ema.applied(), torch.no_grad(), autocast(self.precision, self.device):
             progress = self.budget.progress(self.clock)
             values = dict(self.monitor(self.family, self.clock.images, progress)) if self.ranks.first else {}
+        self.family.train()
         values = self.ranks.broadcast(values)  # type: ignore[assignment]
         if self.monitor.best not in values:
             raise UserError(f"monitor.best: {self.monitor.best!r} is not measured; one of {', '.join(sorted(values))}")

@@ -33,22 +33,26 @@ class Group:
         return [p.grad for p in self.parameters if p.grad is not None]
 
     def norm(self) -> Tensor:
-        """Total gradient norm, clipped in place to ``clip`` if that is set; returns the norm before clipping."""
-        if self.clip is None:
-            return nn.utils.get_total_norm(self.gradients())
-        return nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        """Total norm of the gradients."""
+        return nn.utils.get_total_norm(self.gradients())
 
-    def step(self, bad: Tensor) -> None:
-        """One step of the optimizer, which changes nothing where ``bad`` (bool []).
+    def step(self, norm: Tensor, bad: Tensor) -> None:
+        """One step of the optimizer, as if ``norm``, that of the gradients, were at most ``clip``; it changes nothing
+        where ``bad`` (bool []).
 
-        The fused optimizers take the flag on the device, under the name that :class:`torch.amp.GradScaler` made for it,
-        so that no step waits; another optimizer waits for it here.
+        The fused optimizers divide gradients while they read them and take the flag on the device, under the names that
+        :class:`torch.amp.GradScaler` made for both: no pass over the gradients to clip them, and no step waits.
+        Another optimizer waits for the flag here.
         """
         if getattr(self.optimizer, "_step_supports_amp_scaling", False):
             self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
+            if self.clip is not None:
+                self.optimizer.grad_scale = (norm / self.clip).clamp_(min=1.0)  # type: ignore[attr-defined]
             with torch.no_grad():
                 inspect.unwrap(type(self.optimizer).step)(self.optimizer)  # torch's wrapper imports its compiler
         elif not bad:
+            if self.clip is not None:
+                nn.utils.clip_grads_with_norm_(self.parameters, self.clip, norm)
             self.optimizer.step()
 
     def set_rate(self, factor: float) -> None:
