@@ -35,6 +35,8 @@ from colorbench.retrieval.reference import TakesReference
 from colorbench.runs import starter
 from colorbench.runs.run import open_run
 from colorbench.runs.starter import STARTER
+from colorbench.trunks.maps import Last
+from colorbench.trunks.trunk import Trunk
 
 Source = str | Path | Image.Image | NDArray[Any] | Tensor
 """What a picture may be given as."""
@@ -54,6 +56,11 @@ class Colorizer:
     device: torch.device
     weights: Path
     average: int = 1
+
+    def __post_init__(self) -> None:
+        for module in self.family.modules():
+            if isinstance(module, Trunk) and module.frozen:
+                module.kept = Last()
 
     @cached_property
     def digest(self) -> str:

@@ -44,6 +44,21 @@ def keep(module: nn.Module, cache: Path) -> int:
     return len(found)
 
 
+class Last:
+    """The maps of the one picture that was asked for last: all draws of a photograph look at the same ones. For one
+    frozen trunk; asked as (trunk, L)."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Luma, Maps] | None = None
+
+    def __call__(self, trunk: Trunk, L: Luma) -> Maps:
+        """The maps of L [b 1 h w], whose sides the trunk's stride divides."""
+        last = self._last
+        if last is None or not torch.equal(last[0], L):
+            self._last = last = (L.detach().clone(), trunk.compute(L))
+        return last[1]
+
+
 class Kept:
     """The maps of all trunks and sizes below one folder. It is asked as (trunk, L)."""
 

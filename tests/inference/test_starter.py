@@ -16,6 +16,8 @@ from colorbench.errors import UserError
 from colorbench.inference import portable
 from colorbench.inference.colorizer import Colorizer
 from colorbench.runs import config, starter
+from colorbench.trunks.lite import EfficientNetLite
+from colorbench.trunks.trunk import Trunk
 
 from .conftest import levels
 
@@ -57,6 +59,25 @@ def test_its_answer_is_the_mean_of_its_draws(model):
     assert model.average > 1
     assert draws.std(dim=0).mean() > 0.005
     assert torch.allclose(model.chroma(L), draws.mean(dim=0))
+
+
+def test_the_trunk_looks_once_at_a_photograph_however_many_draws_there_are(model, monkeypatch):
+    looks = []
+    forward = EfficientNetLite.forward_intermediates
+    monkeypatch.setattr(
+        EfficientNetLite,
+        "forward_intermediates",
+        lambda self, x, **chosen: looks.append(x) or forward(self, x, **chosen),
+    )
+    pictures = [torch.from_numpy(levels(128, w).astype(np.float32) / 127.5 - 1.0)[None, None] for w in (128, 160)]
+    again = [[model.chroma(L, draw=k) for k in range(3)] for L in pictures]
+    assert len(looks) == 2
+    for module in model.family.modules():
+        if isinstance(module, Trunk):
+            monkeypatch.setattr(module, "kept", None)
+    for L, draws in zip(pictures, again, strict=True):
+        assert all(torch.equal(model.chroma(L, draw=k), draw) for k, draw in enumerate(draws))
+    assert len(looks) == 8
 
 
 def test_a_wheel_of_another_trunk_is_refused(tmp_path, monkeypatch):
