@@ -5,7 +5,8 @@
 WORDS are those of a training (``colorbench model=NAME WORDS``), for all runs; budget.seconds is of training, all
 families together; validation, set-up and the test come on top. All families that train take part, or models=a,b,c.
 Successive halving: at each rung the better half by validation score goes on from where it stands; the last few
-(finalists=3) are judged once on the test split. Stopped or killed, the same command goes on.
+(finalists=3) are judged once on the test split. Stopped or killed, the same command goes on. Two families at a time:
+hydra/launcher=workers hydra.launcher.n_jobs=2, with OMP_NUM_THREADS=1.
 """
 
 import argparse

@@ -7,13 +7,18 @@ finalist gets, with a rate that is constant until the last fifth of it; a rung i
 trained twice and a finalist's folder is like any other. Only the finalists are judged on test pictures, once, after the
 last rung.
 
-``<output>/<study>/compare.json`` holds the plan and what every rung found; stopped anywhere, the same words go on.
+The families of a rung train one after another, or side by side by the launcher of a sweep (``hydra/launcher=workers
+hydra.launcher.n_jobs=2``); seconds are those of each training, whoever trains beside it.
+
+``<output>/<study>/compare.json`` holds the plan and what every rung found; stopped anywhere, the same words go on, and
+by another launcher if asked.
 """
 
 import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +28,14 @@ from colorbench import atomic
 from colorbench.data.dataset import open_data
 from colorbench.engine.engine import Interrupted
 from colorbench.errors import UserError
+from colorbench.lock import held
 from colorbench.registry import suggest
 from colorbench.report.answer import Answer, Entry, write_answer
 from colorbench.runs import config as configuration
 from colorbench.runs.looks import read_moments
 from colorbench.runs.run import open_run
 from colorbench.training import schema
+from colorbench.training.launch import launch, split
 from colorbench.training.train import train
 
 
@@ -58,6 +65,7 @@ def compare(words: Sequence[str], models: Sequence[str] = (), finalists: int | N
 
     Raises UserError, before anything trains, for what cannot be composed; Interrupted when it was stopped.
     """
+    words, launcher = split(words)
     for word in words:
         if word.partition("=")[0].lstrip("+") in ("model", "init_from", "force", "evaluate"):
             raise UserError(f"{word}: a comparison sets it itself; models=a,b,c chooses among the families")
@@ -71,26 +79,34 @@ def compare(words: Sequence[str], models: Sequence[str] = (), finalists: int | N
     configs, left_out = _candidates(words, models, options["decay"])
     ladder = rungs(len(configs), seconds, options["finalists"])
     data = open_data(common["data"])
-    for split, pictures in (("val", data.val), ("test", data.test)):
+    for part, pictures in (("val", data.val), ("test", data.test)):
         if len(pictures) < options["least"]:
             raise UserError(
-                f"data: {len(pictures)} pictures in {split}, at least {options['least']} decide; data.source.share=0.2"
+                f"data: {len(pictures)} pictures in {part}, at least {options['least']} decide; data.source.share=0.2"
                 " gives it more, or put pictures into folders named train, val and test"
             )
     plan = {"words": list(words), "models": list(configs), "pictures": data.fingerprint, "options": options}
     study = common["study"] or f"compare-{configuration.digest(plan)}"
     folder = Path(common["output"]) / study
-    state = _State.open(folder / "compare.json", plan)
+    state = _State(folder / "compare.json", plan)
     for line in left_out:
         print(f"left out: {line}")
     alive = list(configs)
     for number, rung in enumerate(ladder):
         last = number == len(ladder) - 1
         print(f"rung {number + 1} of {len(ladder)}: {len(alive)} families to {rung.seconds:,.1f} s each")
-        for model in alive:
-            if state.entry(number, model) is None:
-                config = _run(configs[model], study, ladder[-1].seconds, judged=last)
-                state.add(number, _climb(config, model, words, rung.seconds, last))
+        climbs = {
+            model: _Climb(
+                _run(configs[model], study, ladder[-1].seconds, judged=last), model, tuple(words), rung.seconds, last
+            )
+            for model in alive
+            if state.entry(number, model) is None
+        }
+        if launcher and climbs:
+            launch([[f"model={model}", *words] for model in climbs], partial(_job, state, number, climbs), launcher)
+        else:
+            for climb in climbs.values():
+                state.add(number, climb())
         found = [e for model in alive if (e := state.entry(number, model)) is not None and not e.failed]
         if not found:
             raise UserError(f"{folder}: every family failed; the first: {state.rungs[number][0].failed}")
@@ -153,63 +169,91 @@ def _run(config: Mapping[str, Any], study: str, seconds: float, *, judged: bool)
     return {**config, "study": study, "budget": budget, "evaluate": judged}
 
 
-def _climb(config: dict[str, Any], model: str, words: Sequence[str], seconds: float, last: bool) -> Entry:
+@dataclass(frozen=True)
+class _Climb:
     """One family to the end of a rung. A family that fails is out; it does not take the others with it."""
-    started = time.perf_counter()
-    try:
-        chosen = configuration.choices([*words, f"model={model}"])
-        more = {} if last else {"pause": seconds}
-        done = train(
-            config, model=model, experiment="compare", overrides=[*words, f"model={model}"], choices=chosen, **more
+
+    config: dict[str, Any]
+    model: str
+    words: tuple[str, ...]
+    seconds: float
+    last: bool
+
+    def __call__(self) -> Entry:
+        started, words = time.perf_counter(), [*self.words, f"model={self.model}"]
+        try:
+            chosen = configuration.choices(words)
+            more = {} if self.last else {"pause": self.seconds}
+            done = train(self.config, model=self.model, experiment="compare", overrides=words, choices=chosen, **more)
+            moments = read_moments(done.path)
+            if moments is None:
+                raise UserError(f"{done.path}: no look at its validation pictures was kept")
+        except (Interrupted, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            return Entry(self.model, "", 0.0, 0, 0.0, 0, 0.0, failed=f"{type(error).__name__}: {error}")
+        status = open_run(done.path).status
+        return Entry(
+            self.model,
+            str(done.path),
+            float(moments.score[-1].mean()),
+            int(status["images_seen"]),
+            float(status["seconds"]),
+            int(status["evaluations"]),
+            time.perf_counter() - started,
         )
-        moments = read_moments(done.path)
-        if moments is None:
-            raise UserError(f"{done.path}: no look at its validation pictures was kept")
-    except (Interrupted, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        return Entry(model, "", 0.0, 0, 0.0, 0, 0.0, failed=f"{type(error).__name__}: {error}")
-    status = open_run(done.path).status
-    return Entry(
-        model,
-        str(done.path),
-        float(moments.score[-1].mean()),
-        int(status["images_seen"]),
-        float(status["seconds"]),
-        int(status["evaluations"]),
-        time.perf_counter() - started,
-    )
+
+
+def _job(state: "_State", number: int, climbs: Mapping[str, _Climb], tree: Any) -> None:
+    """A launcher's job: the climb of its own model, noted on the disk."""
+    from hydra.core.hydra_config import HydraConfig
+
+    try:
+        state.add(number, climbs[HydraConfig.get().runtime.choices["model"]]())
+    except Interrupted as stop:  # Hydra would go on to the next
+        raise KeyboardInterrupt(str(stop)) from stop
 
 
 class _State:
-    """compare.json, written anew after every training."""
+    """compare.json, read and written anew after every training, by any of the processes that share the work."""
 
-    def __init__(self, file: Path, plan: Mapping[str, Any], found: Sequence[Sequence[Entry]]) -> None:
-        self.file, self.plan, self.rungs = file, plan, [list(rung) for rung in found]
-
-    @classmethod
-    def open(cls, file: Path, plan: Mapping[str, Any]) -> "_State":
+    def __init__(self, file: Path, plan: Mapping[str, Any]) -> None:
         """UserError where the file is of another comparison."""
-        if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            return cls(file, plan, [])
-        try:
-            held = json.loads(file.read_text(encoding="utf-8"))
-            found = [[Entry(**entry) for entry in rung] for rung in held["rungs"]]
-            before = held["plan"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{file}: damaged ({error}); move it away, finished runs are found again") from error
-        if before != json.loads(json.dumps(plan)):
+        self.file, self.plan = file, json.loads(json.dumps(plan))
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        if self.file.is_file() and self._held()["plan"] != self.plan:
             raise UserError(f"{file}: holds another comparison; give this one another study=NAME")
-        return cls(file, plan, found)
+
+    @property
+    def rungs(self) -> list[list[Entry]]:
+        """What every rung found so far."""
+        if not self.file.is_file():
+            return []
+        found = self._held()["rungs"]
+        try:
+            return [[Entry(**entry) for entry in rung] for rung in found]
+        except (KeyError, TypeError) as error:
+            raise self._damaged(error) from error
+
+    def _held(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.file.read_text(encoding="utf-8"))
+            return {"plan": found["plan"], "rungs": found["rungs"]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> UserError:
+        return UserError(f"{self.file}: damaged ({error}); move it away, finished runs are found again")
 
     def entry(self, number: int, model: str) -> Entry | None:
         """What a rung found of a model."""
-        return next((e for e in self.rungs[number] if e.model == model), None) if number < len(self.rungs) else None
+        rungs = self.rungs
+        return next((e for e in rungs[number] if e.model == model), None) if number < len(rungs) else None
 
     def add(self, number: int, entry: Entry) -> None:
         """Noted, on the disk."""
-        if number == len(self.rungs):
-            self.rungs.append([])
-        self.rungs[number].append(entry)
-        atomic.write_json(self.file, {"plan": self.plan, "rungs": [[asdict(e) for e in rung] for rung in self.rungs]})
+        with held(self.file.with_name(".compare.lock")):
+            rungs = self.rungs
+            rungs += [[] for _ in range(number + 1 - len(rungs))]
+            rungs[number].append(entry)
+            atomic.write_json(self.file, {"plan": self.plan, "rungs": [[asdict(e) for e in rung] for rung in rungs]})

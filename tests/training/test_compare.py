@@ -118,6 +118,30 @@ def test_a_comparison_that_is_stopped_goes_on_and_ends_in_one_page(words, tmp_pa
         main([*words, "seed=1"])
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_workers_find_what_one_process_would_and_the_other_launcher_finds_it_done(words, tmp_path, capfd):
+    """The launcher of the issue's second core; each run is its own, whoever trains it."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="pip install 'colorbench[sweeps]'")
+    main([*words, "hydra/launcher=workers", "hydra.launcher.n_jobs=2"])
+    folder = tmp_path / "outputs" / "answer"
+    state = json.loads((folder / "compare.json").read_text())
+    assert sorted(e["model"] for e in state["rungs"][0]) == sorted(MODELS)
+    assert len(state["rungs"][1]) == 2
+    assert not [e["failed"] for rung in state["rungs"] for e in rung if e["failed"]]
+    assert {Path(e["folder"]).parent for rung in state["rungs"] for e in rung} == {folder}
+    capfd.readouterr()
+    stamps = {file: file.stat().st_mtime_ns for file in folder.rglob("weights.safetensors")}
+    main(words)
+    assert {file: file.stat().st_mtime_ns for file in stamps} == stamps
+    assert "hydra" not in next(line for line in capfd.readouterr().out.splitlines() if line.startswith("longer:"))
+
+
+def test_a_launcher_that_is_not_there_is_one_line(words, tmp_path):
+    with pytest.raises(UserError, match="hydra/launcher=wokers"):
+        main([*words, "hydra/launcher=wokers"])
+
+
 def test_a_family_that_fails_is_out_with_its_reason_and_a_stop_is_no_failure(words, monkeypatch):
     def ends(error):
         def train(config, **more):
@@ -125,7 +149,7 @@ def test_a_family_that_fails_is_out_with_its_reason_and_a_stop_is_no_failure(wor
 
         monkeypatch.setattr(compare, "train", train)
         rest = [word for word in words if not word.startswith(("models=", "finalists="))]
-        return compare._climb({}, "unet", rest, 1.0, False)
+        return compare._Climb({}, "unet", tuple(rest), 1.0, False)()
 
     assert ends(UserError("optim: not finite")).failed == "UserError: optim: not finite"
     with pytest.raises(Interrupted):
