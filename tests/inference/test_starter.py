@@ -69,7 +69,7 @@ def test_the_trunk_looks_once_at_a_photograph_however_many_draws_there_are(model
         "forward_intermediates",
         lambda self, x, **chosen: looks.append(x) or forward(self, x, **chosen),
     )
-    pictures = [torch.from_numpy(levels(128, w).astype(np.float32) / 127.5 - 1.0)[None, None] for w in (128, 160)]
+    pictures = [torch.from_numpy(levels(128, w).astype(np.float32) / 127.5 - 1.0)[None, None] for w in (144, 160)]
     again = [[model.chroma(L, draw=k) for k in range(3)] for L in pictures]
     assert len(looks) == 2
     for module in model.family.modules():
