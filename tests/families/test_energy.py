@@ -9,7 +9,7 @@ from torch import nn
 
 from colorbench.batch import Batch
 from colorbench.errors import UserError
-from colorbench.families.energy import EPSILON, Energy, apart, distance, repulsion
+from colorbench.families.energy import EPSILON, LAGS, TERMS, Energy, apart, gaps, regions, repulsion
 from colorbench.noise import Noise
 from colorbench.registry import build
 
@@ -30,7 +30,7 @@ class Painter(nn.Module):
 def trained(shares, steps=800):
     """A painter that saw ab = (0.5, 0) in ``shares`` of its pictures, the negative of it in the others."""
     torch.manual_seed(0)
-    family = Energy(network=Painter(), draws=4, fairness=0.95, weights={"pixel": 1, "block": 1, "field": 1})
+    family = Energy(network=Painter(), draws=4, fairness=0.95, weights=dict.fromkeys(TERMS, 1))
     optimizer = torch.optim.Adam(family.parameters(), 5e-3)
     n = 64
     sign = torch.where(torch.arange(n) < shares * n, 1.0, -1.0).view(-1, 1, 1, 1)
@@ -46,18 +46,18 @@ def trained(shares, steps=800):
         return family.colorize(torch.zeros(2048, 1, 1, 1), Noise.of(1, torch.arange(2048)))[:, 0, 0, 0]
 
 
-@pytest.mark.parametrize("side", [1, 4, None])
-def test_identical_draws_score_their_distance_from_the_truth(side):
+@pytest.mark.parametrize("term", TERMS)
+def test_identical_draws_score_their_distance_from_the_truth(term):
     x, y = torch.randn(3, 2, 7, 9), torch.randn(3, 2, 7, 9)
-    error, spread = apart(x[:, None].expand(-1, 4, -1, -1, -1), y, side)
-    torch.testing.assert_close(error, distance(x, y, side))
+    error, spread = apart(x[:, None].expand(-1, 4, -1, -1, -1), y, TERMS[term])
+    torch.testing.assert_close(error, TERMS[term](x - y))
     assert not spread.any()
 
 
 @pytest.mark.parametrize("k", [2, 3, 4])
 def test_the_score_is_the_one_written_out_between_the_biased_and_the_fair_one(k):
     x, y = torch.randn(5, k, 2, 6, 6, dtype=torch.float64), torch.randn(5, 2, 6, 6, dtype=torch.float64)
-    error, spread = apart(x, y, None)
+    error, spread = apart(x, y, TERMS["field"])
 
     def d(a, b):
         return math.sqrt(float((a - b).square().sum(0).mean()) + EPSILON) - math.sqrt(EPSILON)
@@ -72,11 +72,39 @@ def test_the_score_is_the_one_written_out_between_the_biased_and_the_fair_one(k)
 
 
 def test_regions_are_cells_blocks_and_the_field():
-    x, y = torch.zeros(1, 2, 8, 8), torch.zeros(1, 2, 8, 8)
-    x[0, 0, 0, 0] = 10.0  # one cell of 64, in one block of 4
+    apart = torch.zeros(1, 2, 8, 8)
+    apart[0, 0, 0, 0] = 10.0  # one cell of 64, in one block of 4
     expected = {1: 10 / 64, 4: 2.5 / 4, None: 10 / 8}
     for side, value in expected.items():
-        assert float(distance(x, y, side)) == pytest.approx(value, rel=0.01)
+        assert float(regions(apart, side)) == pytest.approx(value, rel=0.01)
+
+
+def test_gaps_do_not_see_a_cast_over_all_and_see_one_cell_in_every_gap_that_it_ends():
+    assert float(gaps(torch.full((1, 2, 16, 16), 3.0))) == 0.0
+    apart = torch.zeros(1, 2, 16, 16)
+    apart[0, 1, 0, 0] = 6.0  # a corner: one gap of each lag, right and down
+    expected = sum(6 / (16 * (16 - lag)) for lag in LAGS) / len(LAGS)
+    assert float(gaps(apart)) == pytest.approx(expected, rel=0.01)
+    assert float(gaps(torch.ones(1, 2, 1, 1))) == 0.0  # a map of one cell has no gaps
+
+
+def test_gaps_tell_cells_that_vary_together_from_cells_that_vary_alone():
+    """Two cells of +-1 that agree always: draws with the right single cells and no tie score worse by gaps alone."""
+    generator = torch.Generator().manual_seed(0)
+
+    def signs(*shape):
+        return torch.randint(0, 2, shape, generator=generator) * 2.0 - 1.0
+
+    y = signs(400, 1, 1, 1).expand(-1, 2, 1, 2)
+    tied, loose = signs(400, 8, 1, 1, 1).expand(-1, -1, 2, 1, 2), signs(400, 8, 1, 1, 2).expand(-1, -1, 2, -1, -1)
+
+    def score(x, term):
+        error, spread = apart(x, y, TERMS[term])
+        return float((error - repulsion(8, 1.0) * spread).mean())
+
+    assert score(loose, "pixel") == pytest.approx(score(tied, "pixel"), abs=0.1)
+    assert score(tied, "gap") == pytest.approx(0.0, abs=1e-6)
+    assert score(loose, "gap") == pytest.approx(2**0.5 / 4, abs=0.05)  # E|g| - E|g - g'| / 2 of g in {-2, 0, 2}, both axes
 
 
 def test_two_colors_are_drawn_as_often_as_they_are_true():
