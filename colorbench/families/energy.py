@@ -12,9 +12,9 @@ because with a = 1 and one draw on the truth the other is free (almost fair: Lan
 
 d_r looks at the small chroma map (see networks/smallchroma.py): ``pixel``, single cells; ``block``, 4 x 4 cells;
 ``field``, the whole map. It is the root of the mean squared distance in the a*b* plane over a region, in units of the
-chroma's own deviation, averaged over the regions. ``gap`` is the same of what lies between two cells, x_i - x_j, 1, 2, 4
-and 8 cells apart: it does not see a cast over the whole map, and asks that things differ from each other as the truth's
-do. Without it draws differ by their light alone; what it buys is measured in experiments/03_ablations/gap.
+chroma's own deviation, averaged over the regions. ``gap`` is the same of what lies between two cells, x_i - x_j, 1,
+2, 4 and 8 apart: it does not see a cast over the whole map, and asks that things differ from each other as the
+truth's do. Without it draws differ by their light alone; what it buys is measured in experiments/03_ablations/gap.md.
 
 The score is one of the numbers that the evaluation reports, so a table shows it beside others, above all what only a
 known law can tell (data=scenes: tv_joint, clash, incoherence).

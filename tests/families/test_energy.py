@@ -104,7 +104,7 @@ def test_gaps_tell_cells_that_vary_together_from_cells_that_vary_alone():
 
     assert score(loose, "pixel") == pytest.approx(score(tied, "pixel"), abs=0.1)
     assert score(tied, "gap") == pytest.approx(0.0, abs=1e-6)
-    assert score(loose, "gap") == pytest.approx(2**0.5 / 4, abs=0.05)  # E|g| - E|g - g'| / 2 of g in {-2, 0, 2}, both axes
+    assert score(loose, "gap") == pytest.approx(2**0.5 / 4, abs=0.05)  # E|g| - E|g - h| / 2, g and h of {-2, 0, 2}
 
 
 def test_two_colors_are_drawn_as_often_as_they_are_true():
