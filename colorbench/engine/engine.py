@@ -86,12 +86,17 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How training ended. reason: ``budget``, ``early stopping``, ``nothing to train``, or ``pause``: not at all."""
+    """How training ended. reason: ``budget``, ``early stopping``, ``nothing to train``, or ``pause``: not at all.
+
+    processor: seconds of all threads of this process from the first step to the last, validation and saving included;
+    None if the run was begun in an earlier session.
+    """
 
     clock: Clock
     reason: str
     best: float | None
     waiting: float
+    processor: float | None
 
 
 class Engine:
@@ -172,8 +177,9 @@ class Engine:
         """Train until the budget is spent. Interrupted: the state is saved. UserError: the loss stays not finite."""
         if not self.optimizers.groups or self.budget.spent(Clock()):  # judge what it begins with
             self._save(("last", "best"))
-            return Outcome(self.clock, "nothing to train", None, 0.0)
+            return Outcome(self.clock, "nothing to train", None, 0.0, 0.0)
         reason = "early stopping" if self._out_of_patience() else "budget"
+        begun = time.process_time() if self.clock.images == 0 else None
         with stopping.noted() as stopped, heap.kept():
             self.family.train()
             saved = time.monotonic()
@@ -207,7 +213,8 @@ class Engine:
                         f"stopped by {stopped[0] if stopped else 'a signal'} at {self.clock.images:,} images"
                     )
         reason = "pause" if reason == "budget" and not self.budget.spent(self.clock) else reason
-        return Outcome(self.clock, reason, self.best, self.waiting)
+        processor = None if begun is None else time.process_time() - begun
+        return Outcome(self.clock, reason, self.best, self.waiting, processor)
 
     def _step(self, batch: Batch, phase: Phase, sums: "Sums") -> None:
         """One batch: every objective that the family yields, in order."""

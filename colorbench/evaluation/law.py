@@ -71,18 +71,25 @@ def world_of(data: Any) -> World:
     return world
 
 
-def examine_oracle(
+def judge_oracle(
     name: str, plan: Plan, world: World, *, output: Path, device: torch.device, chroma_scale: int = 1
-) -> Examined:
+) -> tuple[Oracle, Evaluation]:
     """An oracle under a protocol, through a bottleneck or not: evaluated once, into the baselines beside the runs."""
     family = Oracle(answer=name, level=world.level, chroma_scale=chroma_scale)  # type: ignore[arg-type]
     label = "oracle" if name == "sample" else f"oracle_{name}"
-    shown = LABELS[name]
     if chroma_scale > 1:
-        label, shown = f"{label}_through_{chroma_scale}", f"{shown} through chroma 1/{chroma_scale}"
+        label = f"{label}_through_{chroma_scale}"
     folder = output / "baselines" / plan.protocol.id / label
     record = {"name": label.replace("_", " "), "kind": "trivial", "group": label, "parameters": 0, "seed": None}
-    rows = evaluate_family(family, plan, folder=folder, record=record, device=device)
+    return family, evaluate_family(family, plan, folder=folder, record=record, device=device)
+
+
+def examine_oracle(
+    name: str, plan: Plan, world: World, *, output: Path, device: torch.device, chroma_scale: int = 1
+) -> Examined:
+    """:func:`judge_oracle`, read against the law."""
+    family, rows = judge_oracle(name, plan, world, output=output, device=device, chroma_scale=chroma_scale)
+    shown = f"{LABELS[name]} through chroma 1/{chroma_scale}" if chroma_scale > 1 else LABELS[name]
     return examine(shown, family, rows, plan, world, device=device)
 
 

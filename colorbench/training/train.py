@@ -396,6 +396,7 @@ def _facts(
         "ended_by": outcome.reason,
         "best": outcome.best,
         "waiting_seconds": outcome.waiting,
+        "processor_seconds": outcome.processor,
         "peak_memory_mb": _peak(device),
         "parameters": sum(p.numel() for p in family.parameters()),
         "flops": training_flops(family, config["data"]["size"], device),
