@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from colorbench.api import train
 from colorbench.commands.records import main
@@ -174,10 +175,10 @@ def test_a_run_that_was_interrupted_does_not_count(tmp_path, monkeypatch):
     status = {"state": "finished", "processor_seconds": None, "images_seen": 16, "ended_by": "budget"}
     monkeypatch.setattr(records, "open_run", lambda path: SimpleNamespace(config=config, status=status))
     with pytest.raises(UserError, match="interrupted"):
-        read([tmp_path], RECIPE, TRACK, device="cpu")
+        read([tmp_path], RECIPE, TRACK, device=torch.device("cpu"))
     status |= {"processor_seconds": 5.0, "ended_by": "early stopping"}
     with pytest.raises(UserError, match="ended early"):
-        read([tmp_path], RECIPE, TRACK, device="cpu")
+        read([tmp_path], RECIPE, TRACK, device=torch.device("cpu"))
     status |= {"state": "running"}
     with pytest.raises(UserError, match="running; finish it"):
-        read([tmp_path], RECIPE, TRACK, device="cpu")
+        read([tmp_path], RECIPE, TRACK, device=torch.device("cpu"))
