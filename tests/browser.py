@@ -56,6 +56,14 @@ class Browser:
         """Put a file into an <input type=file>."""
         self.page.set_input_files(selector, file)
 
+    def touch(self, selector: str, share: float) -> None:
+        """Press and release, as a finger does, at ``share`` of the width of what is seen there."""
+        seen = self.page.locator(selector)
+        seen.scroll_into_view_if_needed()
+        box = seen.bounding_box()
+        assert box is not None
+        self.page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+
     def press(self, key: str) -> None:
         """A key of the keyboard, by its name."""
         self.page.keyboard.press(key)

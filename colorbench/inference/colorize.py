@@ -190,7 +190,7 @@ def _one(job: Job, model: Colorizer, options: Any, reference: Any) -> None:
         made = origin.record(model, seed=options.seed, draw=None, draws=len(maps), **told)
         write(job.answer, L, answer, made)
         plain = options.strength == 1.0 and options.vivid is None and reference is None
-        doubt = Doubt.of(L, maps, answer, model.certainty if plain else None)
+        doubt = Doubt.of(L, maps, answer, model.certainty, own=plain)
         picture, beside = job.files[-2:]
         write_whole(picture, lambda file: doubt.picture(photo).save(file, format="PNG"))
         facts = {"file": job.answer.name, "map": picture.name, "size": list(photo.size[::-1]), **made, **doubt.numbers}

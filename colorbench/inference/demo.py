@@ -41,13 +41,16 @@ footer { display: none !important; }
 #give, #see, #dial { min-width: 0 !important; }
 #said .ramp { display: flex; font-size: .8rem; margin: .2rem 0 .4rem; max-width: 520px; }
 #said .ramp span { flex: 1; border-top: 10px solid var(--tint); padding-top: .15rem; white-space: nowrap; }
+#files { align-items: stretch; } #files button { height: 100%; font-size: .95rem; }
 #tiles .grid-container {
-  grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)) !important; height: auto !important;
+  grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)) !important; height: auto !important;
 }
+#tiles .caption-label { max-width: 100% !important; font-size: .75rem; }
 #tiles .thumbnail-lg { aspect-ratio: 4 / 3; }
 #tiles .grid-wrap { max-height: none !important; min-height: 0 !important; overflow: visible !important; }
 @media (max-width: 800px) {
   .gradio-container { padding: 10px !important; }
+  #said .ramp { font-size: .68rem; }
   #layout { grid-template: "give" auto "see" auto "dial" auto / minmax(0, 1fr); }
 }
 """
@@ -145,8 +148,8 @@ def _of_model(
     drawn = [model.maps(photo, draw=k, **chosen) for k in range(samples)]
     L = drawn[0][0]
     answer = torch.stack([ab for _, ab in drawn]).mean(dim=0)
-    known = model.certainty if vivid == 1.0 and reference is None else None
-    doubt = Doubt.of(L, [ab for _, ab in drawn], answer, known)
+    plain = vivid == 1.0 and reference is None
+    doubt = Doubt.of(L, [ab for _, ab in drawn], answer, model.certainty, own=plain)
     made = origin.record(model, draw=None, draws=samples, **told)
     mean = Coloring(f"{name}, mean of {samples}", L, answer, _for_screen(small, L, answer), made, doubt)
     draws = [
@@ -189,6 +192,11 @@ def words_of(coloring: Coloring) -> str:
         f'<span style="--tint: {tint}">{value:.0f}{"" if sure is None else f" · {sure:.0%}"}</span>'
         for tint, value, sure in doubt.legend
     )
+    if doubt.guess is None:
+        return (
+            "<p>With another vividness, or a reference, the draws no longer say how sure the model is. "
+            f"The map: how far they lie apart, CIEDE2000.</p><div class=ramp>{ramp}</div>"
+        )
     right = "" if doubt.certainty is None else ", and how often the mean is right (within 10 of the truth) there"
     how = "its draws lie 10 or more apart" if doubt.certainty is None else "it is less sure than a half"
     return (
@@ -280,7 +288,7 @@ def page(models: Mapping[str, Colorizer], room: Room, *, max_pixels: int) -> Any
                 )
                 left = gradio.Radio([GRAY, GUESS], value=GRAY, label="On the left", visible=stochastic, elem_id="left")
                 said = gradio.HTML(elem_id="said")
-                with gradio.Row():
+                with gradio.Row(elem_id="files"):
                     download = gradio.DownloadButton("Download", interactive=False, elem_id="download")
                     facts = gradio.DownloadButton("How it was made (JSON)", interactive=False, elem_id="facts")
                 tiles = gradio.Gallery(

@@ -21,28 +21,36 @@ _COLORS = np.array([(40, 30, 110), (45, 95, 150), (35, 150, 140), (120, 200, 80)
 
 @dataclass(frozen=True)
 class Doubt:
-    """spread: [h w] in CIEDE2000, at the model's size. certainty: what it means; None where nobody has measured it."""
+    """spread: [h w] in CIEDE2000, at the model's size. certainty: what it means; None where nobody has measured it.
+    own: are the colors the model's own? A dial or a reference pulls the draws together or apart, and how far they lie
+    apart then says nothing of how sure the model is."""
 
     spread: Tensor
     certainty: Certainty | None
+    own: bool = True
 
     @classmethod
-    def of(cls, L: Luma, draws: list[Chroma], answer: Chroma, certainty: Certainty | None) -> "Doubt":
+    def of(
+        cls, L: Luma, draws: list[Chroma], answer: Chroma, certainty: Certainty | None, *, own: bool = True
+    ) -> "Doubt":
         """L [1 1 h w], draws and their mean [1 2 h w]."""
-        return cls(spread(L, torch.stack(draws), answer)[0], certainty)
+        return cls(spread(L, torch.stack(draws), answer)[0], certainty if own else None, own)
 
     @property
-    def guess(self) -> float:
-        """The share of the picture that is a guess: less sure than a half; unmeasured, spread beyond what is right."""
+    def guess(self) -> float | None:
+        """The share of the picture that is a guess: less sure than a half; unmeasured, spread beyond what is right.
+        None where the colors are not the model's own."""
+        if not self.own:
+            return None
         found = self.spread >= RIGHT if self.certainty is None else self.certainty(self.spread) < 0.5
         return float(found.float().mean())
 
     @property
     def numbers(self) -> dict[str, Any]:
         """For the JSON beside the picture."""
-        apart = self.spread.flatten()
-        facts: dict[str, Any] = {
-            "share_that_is_a_guess": round(self.guess, 4),
+        apart, guess = self.spread.flatten(), self.guess
+        facts: dict[str, Any] = {} if guess is None else {"share_that_is_a_guess": round(guess, 4)}
+        facts |= {
             "spread_ciede2000": {
                 "mean": round(float(apart.mean()), 3),
                 "median": round(float(apart.median()), 3),

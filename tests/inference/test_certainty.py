@@ -67,6 +67,16 @@ def test_spread_is_the_mean_difference_of_the_draws_from_their_mean():
     assert work.spread(L, draws[:1], draws[0]).abs().max() < 0.01
 
 
+@pytest.mark.parametrize("dial", [["--vivid", "0.2"], ["--strength", "2"]])
+def test_no_share_is_said_to_be_a_guess_where_a_dial_moved_the_draws(dial, models, tmp_path):
+    """At a vividness of 0.2 they lie within 10 of each other, whatever the model knows."""
+    assert _uncertain(models, tmp_path, "--samples", "3", "--uncertainty", *dial) == 0
+    made = json.loads((tmp_path / "out" / "scan.json").read_text())
+    assert "share_that_is_a_guess" not in made
+    assert made["calibrated"] is False
+    assert made["spread_ciede2000"]["mean"] > 0
+
+
 def test_pixels_are_those_of_the_draws_that_colorize_makes():
     family = colorful(VAE)
     pixels = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))

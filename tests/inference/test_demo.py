@@ -1,6 +1,7 @@
 """The page, in a real browser: upload, color, choose, download; and what it refuses."""
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ import pytest
 import torch
 from browser import PROGRAM, Browser
 from PIL import Image
+from skimage import data as photographs
 
 from colorbench import color
 from colorbench.commands.demo import main
@@ -73,6 +75,9 @@ def test_vividness_and_a_reference_change_the_colors_and_what_nobody_measured_is
     plain, vivid = (_sitting(scan, models, ("vae",), vivid=v)[0].colorings[0] for v in (1.0, 1.6))
     assert torch.allclose(vivid.ab, 1.6 * plain.ab)
     assert vivid.doubt.certainty is None
+    assert vivid.doubt.guess is None
+    assert "share_that_is_a_guess" not in vivid.doubt.numbers
+    assert "no longer say how sure" in demo.words_of(vivid)
     reference = tmp_path / "red.png"
     Image.fromarray(np.full((80, 100, 3), (180, 60, 60), np.uint8)).save(reference)
     _, failed = _sitting(scan, models, ("vae",), reference=reference)
@@ -257,6 +262,69 @@ def test_the_example_is_colored_with_one_click_and_the_page_fits_a_phone(browser
     tops = browser.value(order)
     assert tops == sorted(tops)
     assert "example" in browser.value("document.querySelector('#photograph').innerText")
+
+
+COLORED = "(document.querySelectorAll('#slider img')[1]?.src || '')"
+
+
+def _lab(browser: Browser) -> torch.Tensor:
+    """[3 n] of the colored picture that the page shows."""
+    with urlopen(browser.value(COLORED), timeout=60) as answer:
+        rgb = np.asarray(Image.open(io.BytesIO(answer.read())).convert("RGB"))
+    return color.bytes_to_lab(torch.from_numpy(rgb.transpose(2, 0, 1).copy())[None])[0].flatten(1)
+
+
+def _colored(browser: Browser, before: str) -> torch.Tensor:
+    """As :func:`_lab`, once the page shows another picture than ``before`` and can hand it over."""
+    browser.until(f"{COLORED} != {before!r}")
+    browser.until(READY.format("starter, mean of 8") + " && !document.querySelector('#facts').disabled")
+    return _lab(browser)
+
+
+@needs_browser
+def test_the_dial_makes_colors_vivid_and_a_reference_lends_its_own(tmp_path):
+    cat, red = tmp_path / "cat.png", tmp_path / "red.png"
+    Image.fromarray(photographs.chelsea()).convert("L").save(cat)
+    Image.fromarray(np.full((80, 100, 3), (180, 60, 60), np.uint8)).save(red)
+    browser = Browser(tmp_path)
+    facts = tmp_path / "downloads" / "cat-starter-mean-of-8.json"
+
+    def told() -> dict:
+        facts.unlink(missing_ok=True)
+        browser.value("document.querySelector('#facts').click()")
+        return json.loads(browser.until(lambda: facts.is_file() and facts.read_text()))
+
+    try:
+        with serving(tmp_path) as (address, _):
+            browser.open(address)
+            browser.until("!!document.querySelector('#photograph input[type=file]')")
+            browser.upload("#photograph input[type=file]", cat)
+            plain = _colored(browser, "")
+            assert 0 < told()["share_that_is_a_guess"] < 1
+            before = browser.value(COLORED)
+            browser.touch("#vivid input[type=range]", 0.9)
+            vivid = _colored(browser, before)
+            chroma = [float(lab[1:].norm(dim=0).mean()) for lab in (plain, vivid)]
+            assert chroma[1] > 1.5 * chroma[0]
+            assert (vivid[0] - plain[0]).abs().mean() < 0.5
+            said = told()
+            assert said["vivid"] > 1.6
+            assert "share_that_is_a_guess" not in said  # the dial pulled the draws apart
+            assert "no longer say how sure" in browser.value("document.querySelector('#said').innerText")
+            before = browser.value(COLORED)
+            browser.upload("#reference input[type=file]", red)
+            lent = _colored(browser, before)
+            assert told()["reference"] == "red.png"
+            aim = color.bytes_to_lab(torch.tensor([180, 60, 60], dtype=torch.uint8).view(1, 3, 1, 1))[0, 1:].flatten()
+            apart = [float((lab[1:].mean(dim=1) - aim).norm()) for lab in (vivid, lent)]
+            assert apart[1] < 0.7 * apart[0]
+            before = browser.value(COLORED)
+            browser.value("document.querySelector('#reference button[aria-label=Clear]').click()")
+            assert torch.equal(_colored(browser, before), vivid)
+            assert "reference" not in told()
+            assert not browser.said
+    finally:
+        browser.close()
 
 
 @needs_browser
