@@ -92,7 +92,7 @@ def write_answer(answer: Answer, folder: Path) -> Path:
     )
     atomic.write_text(folder / "compare.md", text)
     page = folder / "compare.html"
-    atomic.write_text(page, _html(said, steps, leads, figures, html_text(sheet), command))
+    atomic.write_text(page, _html(said, steps, leads, figures, sheet, command))
     print(f"\n{said}\n\npage: {page}\nlonger: {command}")
     return page
 
@@ -190,6 +190,7 @@ def longer(answer: Answer, winner: Entry) -> str:
 
 def _pareto(sheet: Sheet, lines: Mapping[str, Line], file: Path) -> Path:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     figure = Figure(figsize=(4.8, 3.2), layout="constrained")
     axes: Any = figure.add_subplot()
@@ -198,6 +199,9 @@ def _pareto(sheet: Sheet, lines: Mapping[str, Line], file: Path) -> Path:
         x = 1000 / max(float(line.record["images_per_second"]), 1e-9)
         axes.errorbar(x, i.mean, [[i.mean - i.low], [i.high - i.mean]], fmt="o", ms=5, label=model)
     axes.set(xlabel="milliseconds a picture", ylabel="test, joint score ↓", xscale="log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
     with atomic.replacing(file) as part:
@@ -216,14 +220,16 @@ _LOOK = """:root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;
 color:#1d1f21;background:#fff}
 img{max-width:100%;height:auto}table{border-collapse:collapse;font-size:.85rem;display:block;overflow-x:auto}
-td,th{padding:.2rem .6rem;border-bottom:1px solid #ddd;text-align:left}caption{text-align:left;color:#555}
-pre{background:#f3f3f0;padding:.8rem;overflow-x:auto}.answer{font-size:1.1rem}
-@media(prefers-color-scheme:dark){body{background:#16181b;color:#e4e6e8}td,th{border-color:#3a3d41}caption{color:#a5a9ad}
+td,th{padding:.2rem .6rem;border-bottom:1px solid #ddd;text-align:left}.note{font-size:.85rem;color:#555}
+.results caption{display:none}
+.results td{min-width:5rem;vertical-align:top}.results .words{min-width:18rem}.results tr.trivial{opacity:.75}
+pre{background:#f3f3f0;padding:.8rem;white-space:pre-wrap;overflow-wrap:anywhere}.answer{font-size:1.1rem}
+@media(prefers-color-scheme:dark){body{background:#16181b;color:#e4e6e8}td,th{border-color:#3a3d41}.note{color:#a5a9ad}
 pre{background:#23262a}img{background:#fff;padding:.4rem;box-sizing:border-box;border-radius:4px}}"""
 
 
 def _html(
-    said: str, steps: Sequence[str], leads: Sequence[str], figures: Mapping[str, Path], table: str, command: str
+    said: str, steps: Sequence[str], leads: Sequence[str], figures: Mapping[str, Path], sheet: Sheet, command: str
 ) -> str:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in steps if line.startswith("| ")]
     head, *body = rows
@@ -239,6 +245,7 @@ def _html(
     html.append("<h2>Rungs</h2><table><tr>" + "".join(f"<th>{escape(c)}</th>" for c in head) + "</tr>")
     html += ["<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in body]
     html.append("</table>" + "".join(f"<p>{escape(s)}</p>" for s in steps if s and not s.startswith("|")))
-    html.append(f"<h2>On the test pictures</h2>{table}")
+    html.append(f"<h2>On the test pictures</h2><div class=results>{html_text(sheet)}</div>")
+    html += [f"<p class=note>{escape(note)}</p>" for note in (sheet.caption, *sheet.notes)]
     html.append(f"<h2>Train the winner longer</h2><pre>{escape(command)}</pre></body></html>")
     return "\n".join(html)

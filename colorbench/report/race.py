@@ -22,6 +22,8 @@ from colorbench.runs.looks import Moments, read_moments
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_WORST = 1.05
+"""Where the drawing ends: gray is 1, and a curve above it would press the others together."""
 Axis = Literal["seconds", "images"]
 
 
@@ -149,5 +151,7 @@ def race_figure(found: Mapping[str, Moments], marks: Mapping[str, float] | None 
         axes[0].axvline(seconds, color="#8b8f97", lw=0.7, ls="--")
         axes[0].annotate(word, (seconds, 1), xycoords=("data", "axes fraction"), fontsize=7, rotation=90, va="top")
     axes[0].set_ylabel("validation, joint score ↓")
+    low, high = axes[0].get_ylim()
+    axes[0].set_ylim(low, min(high, _WORST))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
     return figure

@@ -144,7 +144,7 @@ def csv_text(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str
 
 
 def html_text(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> str:
-    """A bare <table> with classes rank1..rank3 and trivial, for pages of one's own; the report has a richer one."""
+    """A bare <table>, for pages of one's own: rows of class trivial learned nothing, cells of class words are long."""
     g = grid(sheet, intervals=intervals, costs=costs)
     lines = ["<table>", f"<caption>{escape(' '.join([sheet.caption, *sheet.notes]))}</caption>"]
     lines.append("<thead><tr>" + "".join(f'<th scope="col">{escape(head)}</th>' for head in g.heads) + "</tr></thead>")
@@ -152,7 +152,8 @@ def html_text(sheet: Sheet, *, intervals: bool = True, costs: bool = True) -> st
     for row, ranks, trivial in zip(g.rows, g.ranks, g.trivial, strict=True):
         cells = [f'<th scope="row">{escape(row[0])}</th>']
         for text, rank in zip(row[1:], ranks[1:], strict=True):
-            cells.append(f"<td>{_marked(escape(text), *marks.get(rank, ('', '')))}</td>")
+            words = " class=words" if len(text) > 40 else ""
+            cells.append(f"<td{words}>{_marked(escape(text), *marks.get(rank, ('', '')))}</td>")
         lines.append(f"<tr{' class=trivial' if trivial else ''}>{''.join(cells)}</tr>")
     return "\n".join([*lines, "</table>", ""])
 
