@@ -45,9 +45,10 @@ class Group:
         Another optimizer waits for the flag here.
         """
         if getattr(self.optimizer, "_step_supports_amp_scaling", False):
-            self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
-            if self.clip is not None:
-                self.optimizer.grad_scale = (norm / self.clip).clamp_(min=1.0)  # type: ignore[attr-defined]
+            flag = bad.float()
+            self.optimizer.found_inf = flag  # type: ignore[attr-defined]
+            if self.clip is not None:  # in single precision, whatever the gradients are: their kernels know no other
+                self.optimizer.grad_scale = (norm / self.clip).clamp(min=1.0).to(flag)  # type: ignore[attr-defined]
             with torch.no_grad():
                 inspect.unwrap(type(self.optimizer).step)(self.optimizer)  # torch's wrapper imports its compiler
         elif not bad:
