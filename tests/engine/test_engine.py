@@ -177,7 +177,7 @@ def test_patience_stops_a_run_that_no_longer_improves(tmp_path):
 
 def test_saving_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch):
     now, saves = 0.0, []
-    clock = SimpleNamespace(monotonic=lambda: now, perf_counter=lambda: now)
+    clock = SimpleNamespace(monotonic=lambda: now, perf_counter=lambda: now, process_time=lambda: now)
     monkeypatch.setattr("colorbench.engine.engine.time", clock)
 
     def a_second_each(start):
@@ -200,6 +200,24 @@ def test_saving_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch):
     runner.checkpoints.save = two_seconds
     runner.fit()
     assert saves == [2, 43, 84, 100]  # the first after more than a second, then after more than 20 x 2 s, then the end
+
+
+def test_processor_seconds_are_those_of_a_run_in_one_go(tmp_path, monkeypatch):
+    now = 0.0
+
+    def two_seconds_each(start):
+        nonlocal now
+        for batch in batches()(start):
+            now += 2.0
+            yield batch
+
+    clock = SimpleNamespace(monotonic=lambda: 0.0, perf_counter=lambda: 0.0, process_time=lambda: now)
+    monkeypatch.setattr("colorbench.engine.engine.time", clock)
+    half, whole = (Budget(images=images, seconds=None) for images in (40, 80))
+    assert engine(make(Line), tmp_path, batches=two_seconds_each, budget=half).fit().processor == 10.0
+    resumed = engine(make(Line), tmp_path, batches=two_seconds_each, budget=whole)
+    assert resumed.resume()
+    assert resumed.fit().processor is None
 
 
 def test_the_average_is_the_textbook_recurrence(tmp_path):

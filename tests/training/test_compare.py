@@ -42,6 +42,7 @@ class Watch:
         return self.now
 
     monotonic = staticmethod(time.monotonic)
+    process_time = staticmethod(time.process_time)
 
 
 @pytest.fixture
