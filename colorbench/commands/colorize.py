@@ -37,8 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--vivid {options.vivid}: expected more than 0 and at most 4")
     if not 0 < options.strength <= 4:
         raise UserError(f"--strength {options.strength}: expected more than 0 and at most 4")
-    if options.samples < 1 or options.max_pixels < 1 or (options.size is not None and not 8 <= options.size <= 4096):
-        raise UserError("--samples and --max-pixels: expected 1 or more; --size: 8 to 4096")
+    for key, least in (("samples", options.samples), ("max-pixels", options.max_pixels)):
+        if least < 1:
+            raise UserError(f"--{key} {least}: expected 1 or more")
+    if options.size is not None and not 8 <= options.size <= 4096:
+        raise UserError(f"--size {options.size}: expected 8 to 4096")
     if options.average is not None and not 1 <= options.average <= 64:
         raise UserError(f"--average {options.average}: expected 1 to 64")
     files, missing = find(options.path)
@@ -49,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     model = Colorizer.from_pretrained(
         options.model, device=options.device, checkpoint=options.checkpoint, size=options.size, average=options.average
     )
+    if options.uncertainty and not model.family.stochastic:
+        raise UserError(
+            f"--uncertainty: {model.name} gives one answer for each picture, and nothing says how sure it is"
+        )
     for key in ("samples", "average"):
         if (getattr(options, key) or 1) > 1 and not model.family.stochastic:
             raise UserError(f"--{key} {getattr(options, key)}: {model.name} gives one answer for each picture")

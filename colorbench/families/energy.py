@@ -56,7 +56,7 @@ class Energy(Family):
         super().__init__()
         self.network, self.draws, self.fairness = network, draws, fairness
         self.small = SmallChroma(int(network.scale))  # type: ignore[arg-type]
-        self.weights = coefficients(weights, *TERMS)
+        self.weights = coefficients({"gap": 0.0, **weights}, *TERMS)  # models from before gaps were scored name none
 
     @property
     def stochastic(self) -> bool:

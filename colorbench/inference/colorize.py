@@ -20,7 +20,15 @@ from colorbench.inference import origin
 from colorbench.inference.colorizer import Colorizer
 from colorbench.inference.doubt import Doubt
 from colorbench.inference.paint import paint
-from colorbench.inference.photo import keeps_depth, read_photo, same_format, write_photo, write_whole
+from colorbench.inference.photo import (
+    OTHERS,
+    SUFFIXES,
+    keeps_depth,
+    read_photo,
+    same_format,
+    write_photo,
+    write_whole,
+)
 from colorbench.progress import Tally
 
 JOURNAL = ".colorbench.jsonl"
@@ -62,6 +70,8 @@ def find(words: Sequence[str]) -> tuple[list[tuple[Path, Path]], list[str]]:
     missing = []
     folders = sum(os.path.isdir(word) for word in words)
     for word in _expanded(words):
+        if not word:
+            raise UserError("a picture's name is empty; is a variable of the shell unset?")
         path = Path(word)
         if path.is_dir():
             inside = Path(path.resolve().name) if folders > 1 else Path()
@@ -91,10 +101,12 @@ def plan(
 ) -> list[Job]:
     """Where each result goes. A name that another picture has taken keeps its old suffix before the new one."""
     jobs, taken = [], set()
-    single = len(files) == 1 and samples == 1 and out.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".tif")
+    single = out.suffix.lower() in SUFFIXES | OTHERS and not out.is_dir()
+    if single and (len(files) > 1 or samples > 1):
+        raise UserError(f"-o {out}: a file takes one coloring of one picture; give a folder")
     for source, place in files:
         suffix = same_format(place.suffix) if kind == "same" else f".{kind}"
-        target = out if single and not out.is_dir() else out / place.with_suffix(suffix)
+        target = out if single else out / place.with_suffix(suffix)
         number = 1
         while target in taken:
             number += 1
@@ -118,13 +130,13 @@ def colorize(
         raise UserError(f"-o {out}: cannot be written ({error.strerror})") from error
     for folder in {target.parent for job in jobs for target in job.targets}:
         atomic.clear(folder)
-    settings = _settings(model, options)
     reference = None
     if options.hint:
         try:
             reference = model.reference(Path(options.hint))
         except UserError as error:
             raise UserError(f"--hint {options.hint}: {error}") from error
+    settings = _settings(model, options)
     originals = {_inode(job.source) for job in jobs}
     done = skipped = 0
     with Tally(model.name, len(jobs)) as tally:

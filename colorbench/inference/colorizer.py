@@ -195,7 +195,7 @@ class Colorizer:
         """L [1 1 h w] and ab [1 2 h w] of a picture in color, at the model's size."""
         photo = _photo(image, True)
         if photo.tones is not None:
-            raise UserError("--hint: a gray picture has no colors to give")
+            raise UserError("a gray picture has no colors to give")
         height, width = self.seen(*photo.size)
         small = Image.fromarray(photo.levels).resize((width, height), Image.Resampling.BICUBIC)
         return color.encode_bytes(torch.from_numpy(np.array(small).transpose(2, 0, 1).copy())[None])

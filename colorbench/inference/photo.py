@@ -47,6 +47,8 @@ _DESCRIPTIVE = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, 0x8769, 
 """EXIF tags that are kept: title, maker, model, software, date, artist, copyright, and the camera's and GPS blocks."""
 _SHADES, _LEEWAY, _MUTED = 24, 5.0, 40.0
 SUFFIXES = frozenset(_WRITERS) | frozenset(_SAME)
+OTHERS = frozenset({".gif", ".ppm", ".pgm", ".pnm", ".heic", ".avif", ".jxl"})
+"""Suffixes of pictures that are not written."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ def read_photo(source: Path | Image.Image, *, recolor: bool = False, max_pixels:
     try:
         if not stat.S_ISREG(os.stat(source).st_mode):
             raise UserError("not a regular file")
+        if not os.path.getsize(source):
+            raise UserError("an empty file")
         with Image.open(source, formats=DECODERS) as image:
             width, height = image.size
             if width * height > max_pixels:

@@ -148,6 +148,15 @@ def test_a_term_of_weight_zero_is_not_computed():
     assert "block" not in objective.logs
 
 
+def test_a_model_from_before_gaps_were_scored_opens_and_scores_none():
+    tree = _shrunk(_composed("energy", ())["model"])
+    del tree["weights"]["gap"]
+    assert build("family", tree, "model").weights["gap"] == 0
+    del tree["weights"]["field"]
+    with pytest.raises(UserError, match=r"weights\.field: missing"):
+        build("family", tree, "model")
+
+
 def test_one_draw_is_refused_and_so_are_widths_that_do_not_fit_the_encoder():
     with pytest.raises(UserError, match=r"model\.draws: expected draws from 2 to 100, .* got 1"):
         small("energy", draws=1)

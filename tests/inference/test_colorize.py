@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import time
@@ -169,6 +170,46 @@ def test_draws_differ_repeat_and_come_with_a_contact_sheet(album, models, capsys
     assert np.array_equal(np.asarray(again), np.asarray(Image.open(out / "a-2.png")))
     with pytest.raises(UserError, match="one answer"):
         _run(album, models, "--samples", "2")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["a.png", "--hint", "absent.png"], "--hint absent.png: no such file"),
+        (["a.png", "--hint", "folder"], "--hint folder: not a regular file"),
+        (["a.png", "--hint", "a.png"], "--hint a.png: a gray picture has no colors to give"),
+        (["a.png", "--samples", "0"], "--samples 0: expected 1 or more"),
+        (["a.png", "--size", "3"], "--size 3: expected 8 to 4096"),
+        (["a.png", "--uncertainty"], "--uncertainty: regression gives one answer"),
+        (["a.png", "b ü.png", "-o", "x.png"], "-o x.png: a file takes one coloring of one picture; give a folder"),
+        ([""], "name is empty"),
+    ],
+)
+def test_a_stranger_s_mistake_is_one_line_that_says_which(words, said, models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b ü.png"):
+        Image.fromarray(levels()).save(name)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match=f"^[^\n]*{re.escape(said)}[^\n]*$"):
+        main([*words, "--model", str(models("regression")), "--device", "cpu"])
+    assert not list(tmp_path.rglob("x.png"))
+
+
+def test_files_that_cannot_be_colored_are_named_with_their_reasons(models, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    gray = Image.fromarray(levels())
+    gray.save("a b ü.png")
+    gray.save("two.webp", save_all=True, append_images=[gray.rotate(180)], duration=100)
+    (tmp_path / "empty.jpg").touch()
+    words = ["--model", str(models("regression")), "--device", "cpu"]
+    assert main(["a b ü.png", "two.webp", "empty.jpg", *words]) == 1
+    told = capsys.readouterr().err
+    assert "two.webp: holds 2 pages or frames; give each as a file of its own" in told
+    assert "empty.jpg: an empty file" in told
+    assert [p.name for p in (tmp_path / "colorized").glob("*.*g")] == ["a b ü.png"]
+    assert main(["a b ü.png", "-o", "out.gif", *words]) == 1
+    assert "cannot write .gif" in capsys.readouterr().err
+    assert not (tmp_path / "out.gif").exists()
 
 
 def test_a_reference_picture_gives_its_colors(models, tmp_path):

@@ -225,7 +225,7 @@ def test_what_is_no_picture_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "program.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     (tmp_path / "empty.png").touch()
-    for name, why in (("pipe", "regular"), ("program", "known format"), ("empty", "known format"), ("no", "no such")):
+    for name, why in (("pipe", "regular"), ("program", "known format"), ("empty", "an empty file"), ("no", "no such")):
         with pytest.raises(UserError, match=why):
             read_photo(tmp_path / f"{name}.png")
 
