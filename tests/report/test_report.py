@@ -37,7 +37,7 @@ def outputs(judge, make_plan, data, cpu, tmp_path_factory) -> Path:
             {
                 "images_seen": 100 * i,
                 "val/psnr": 10 + i * factor,
-                "val/energy": 9 - i * factor,
+                "val/joint": 9 - i * factor,
                 "train/seconds": 2.0 * i,
             }
             for i in range(5)
@@ -180,7 +180,7 @@ def test_the_page_holds_every_number_of_the_table(page: Path, outputs: Path) -> 
     assert data["configs"]["vivid"]["model.width"] == 9000
     assert data["curves"]["vivid"]["val/psnr"][0] == [0, 10]
     assert "nan" not in data["curves"]["vivid"]
-    assert any("vivid leads (validation energy)" in note or "dull leads" in note for note in data["notes"])
+    assert any("vivid leads (validation, joint score)" in note or "dull leads" in note for note in data["notes"])
     assert set(data["calibration"]) == {"sampler", "confetti", "marginal", "neighbors"}
     assert len(data["gallery"]["images"]["sampler"][0]) == 4
 
