@@ -29,11 +29,13 @@ class Line:
     ):
         self.label, self.quiet = label, quiet
         self.stream = sys.stderr if stream is None else stream
-        self.live = tell is None and (self.stream.isatty() or _in_notebook())
+        self.notebook = tell is None and _in_notebook()
+        self.live = self.notebook or (tell is None and self.stream.isatty())
         self.tell = tell or self._write
         self.every = OFTEN if self.live else every
         self.shown_at = time.monotonic()
         self._bar: Bar | None = None
+        self._cell: Any = None
 
     def due(self) -> bool:
         """Has the last picture of the line grown old?"""
@@ -43,7 +45,9 @@ class Line:
         """share: of the work, in [0, 1]; full only when it is done."""
         self.shown_at = time.monotonic()
         percent = f"{min(int(100 * share), 100):3d}%"
-        if self.live:
+        if self.notebook:
+            self._draw(f"{self.label}  {percent}  {text}")
+        elif self.live:
             bar = self._bar or self._open()
             bar.update(bar.task_ids[0], completed=min(int(100 * share), 100), percent=percent, text=text)
             bar.refresh()
@@ -67,6 +71,17 @@ class Line:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+        self._cell = None
+
+    def _draw(self, line: str) -> None:
+        """One line below a notebook's cell, drawn anew: rich's own needs ipywidgets, without which it shows nothing."""
+        if self._cell is None:
+            from IPython.display import DisplayHandle
+
+            self._cell = DisplayHandle()
+            self._cell.display({"text/plain": line}, raw=True)
+        else:
+            self._cell.update({"text/plain": line}, raw=True)
 
     def _open(self) -> "Bar":
         from rich.console import Console
@@ -77,7 +92,7 @@ class Line:
             BarColumn(bar_width=16),
             TextColumn("{task.fields[percent]}  {task.fields[text]}", markup=False),
         )
-        console = Console(file=None if _in_notebook() else self.stream, highlight=False)
+        console = Console(file=self.stream, highlight=False)
         self._bar = Progress(*columns, console=console, auto_refresh=False)
         self._bar.add_task(self.label, total=100, percent="", text="")
         self._bar.start()

@@ -106,3 +106,26 @@ def test_a_run_says_its_loss_and_what_it_watches_against_gray(tmp_path, watch):
     last = out.getvalue().splitlines()[-1]
     assert "loss " in last
     assert "val/score 1.5 (gray 2)" in last
+
+
+def test_in_a_notebook_one_line_below_the_cell_is_drawn_anew(watch, monkeypatch, capsys):
+    shown: list[list[str]] = []
+
+    class Handle:
+        def display(self, data, raw):
+            shown.append([data["text/plain"]])
+
+        def update(self, data, raw):
+            shown[-1].append(data["text/plain"])
+
+    monkeypatch.setattr("IPython.display.DisplayHandle", Handle)
+    monkeypatch.setattr(module, "_in_notebook", lambda: True)
+    line = Progress("unet")
+    for images in (10, 20, 30):
+        watch.now += 1
+        line.update(Clock(images, images / 10), images / 30)
+    line.note("alarm at 30 images")
+    line.close()
+    assert [len(lines) for lines in shown] == [3]
+    assert shown[0][-1].startswith("unet  100%  30 images")
+    assert capsys.readouterr().err == "alarm at 30 images\n"
