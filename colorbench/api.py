@@ -118,12 +118,18 @@ def sweep(*overrides: str, **keys: Any) -> "Results":
     return results(*finished)
 
 
-def results(*roots: str | Path, protocol: str | None = None, resamples: int = 2000) -> "Results":
+def results(
+    *roots: str | Path,
+    columns: Sequence[str] = (),
+    protocol: str | None = None,
+    resamples: int = 2000,
+    apart: bool = False,
+) -> "Results":
     """What was judged below some folders (default: ``outputs``): rows, tables, comparisons, figures
-    (:class:`colorbench.report.results.Results`). UserError: nothing there."""
+    (:class:`colorbench.report.results.Results`, which says what the options are). UserError: nothing there."""
     from colorbench.report.results import Results
 
-    return Results.of(roots or ("outputs",), protocol=protocol, resamples=resamples)
+    return Results.of(roots or ("outputs",), columns=columns, protocol=protocol, resamples=resamples, apart=apart)
 
 
 def load(source: str | Path = "starter", **options: Any) -> "Colorizer":

@@ -47,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     files, missing = find(options.path)
     if not files and not missing:
         raise UserError(f"no picture in {' '.join(options.path)}")
-    from colorbench.inference.colorizer import Colorizer
+    from colorbench.api import load
 
-    model = Colorizer.from_pretrained(
+    model = load(
         options.model, device=options.device, checkpoint=options.checkpoint, size=options.size, average=options.average
     )
     if options.uncertainty and not model.family.stochastic:

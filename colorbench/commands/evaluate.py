@@ -75,8 +75,7 @@ def _carry_out(args: argparse.Namespace) -> Iterator[Path | None]:
     elif args.truth is not None:
         if len(args.paths) != 1:
             raise UserError("--truth: judge one folder at a time")
-        from colorbench.report.sheet import gather, sheet
-        from colorbench.report.terminal import show
+        from colorbench.api import results
 
         folder = args.paths[0]
         beside = args.truth.resolve().parents[1] if (args.truth / "config.yaml").is_file() else Path("outputs")
@@ -93,7 +92,7 @@ def _carry_out(args: argparse.Namespace) -> Iterator[Path | None]:
         )
         assert done.folder is not None
         beside_it = [args.truth] if (args.truth / "eval" / done.protocol.id).is_dir() else []
-        show([sheet([e for e in gather([*beside_it, done.folder]) if e.protocol.id == done.protocol.id])])
+        results(*beside_it, done.folder, protocol=done.protocol.id).show()
         yield done.folder
     elif len(runs) < len(args.paths):
         stranger = next(path for path in args.paths if path not in runs)

@@ -29,10 +29,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rgb", action="store_true", help="gray in, RGB out: the conversions are part of the graph")
     command.add_plugins(parser)
     options = parser.parse_args(argv)
-    from colorbench.inference.colorizer import Colorizer
+    from colorbench.api import load
     from colorbench.inference.export import FORMATS, export
 
-    model = Colorizer.from_pretrained(options.model, device="cpu")
+    model = load(options.model, device="cpu")
     file = Path(options.output or f"{model.name}{FORMATS[options.format]}")
     if options.format == "onnx-int8" and not options.pictures:
         raise UserError("--format onnx-int8: ranges are measured on pictures; give some: --pictures FOLDER")

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from colorbench.commands import command
-from colorbench.errors import UserError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,19 +34,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
-    from colorbench.report.page.write import write_report
-    from colorbench.report.sheet import sheets
+    from colorbench.api import results
 
-    found = sheets(args.roots, metrics=["all"], resamples=args.resamples, protocol=args.protocol)
-    if not found:
-        where = ", ".join(map(str, args.roots))
-        raise UserError(f"{where}: no evaluated runs; train one with python -m colorbench")
-    print(write_report(found[0], args.out, title=args.title, limit_mb=args.limit_mb))
-    if len(found) > 1:
-        others = ", ".join(sheet.protocol.id for sheet in found[1:])
+    found = results(*args.roots, columns=["all"], protocol=args.protocol, resamples=args.resamples)
+    print(found.report(args.out, title=args.title, limit_mb=args.limit_mb))
+    if found.others:
+        others = ", ".join(other.sheet.protocol.id for other in found.others)
         print(f"other protocols were left out: {others} (choose with --protocol ID)", file=sys.stderr)
     if args.figures:
         from colorbench.report.figures import write_figures
 
-        for path in write_figures(found[0], args.figures):
+        for path in write_figures(found.sheet, args.figures):
             print(path)

@@ -51,29 +51,26 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
-    from colorbench.report.sheet import sheets, sheets_of_runs
-    from colorbench.report.table import FORMATS, differences
-    from colorbench.report.terminal import show
+    from colorbench.api import results
 
     wanted = args.metrics or (["all"] if args.diff else [])
     runs = [Path(word) for word in args.diff or () if (Path(word) / "eval").is_dir()]
-    if runs:
-        found = sheets_of_runs(runs, metrics=wanted, resamples=args.resamples)
-        args.diff = [Path(word).resolve().name if Path(word) in runs else word for word in args.diff]
-    else:
-        found = sheets(args.roots, metrics=wanted, resamples=args.resamples, protocol=args.protocol)
-    if not found:
-        where = ", ".join(map(str, runs or args.roots))
-        raise UserError(f"{where}: no evaluated runs; train one with python -m colorbench")
+    found = results(
+        *(runs or args.roots),
+        columns=wanted,
+        protocol=args.protocol,
+        resamples=args.resamples,
+        apart=bool(runs),
+    )
     if args.race:
-        _race(args.race, found[0])
+        _race(args.race, found.sheet)
     elif args.diff:
-        print("\n".join(differences(found, *args.diff)), end="")
+        names = [Path(word).resolve().name if Path(word) in runs else word for word in args.diff]
+        print(found.differences(*names), end="")
     elif args.format is None:
-        show(found, intervals=not args.no_intervals, costs=not args.no_costs)
+        found.show(intervals=not args.no_intervals, costs=not args.no_costs)
     else:
-        written = FORMATS[args.format]
-        print("\n".join(written(s, intervals=not args.no_intervals, costs=not args.no_costs) for s in found), end="")
+        print(found.written(args.format, intervals=not args.no_intervals, costs=not args.no_costs), end="")
 
 
 def _race(file: Path, sheet: "Sheet") -> None:

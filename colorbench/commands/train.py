@@ -94,11 +94,10 @@ def _conclude(finished: Sequence[Path]) -> None:
     judged = [run for run in finished if (run / "eval").is_dir()]
     if len(judged) < 2:
         return
-    from colorbench.report.sheet import sheets
-    from colorbench.report.terminal import show
+    from colorbench.api import results
 
     print(f"\n{len(finished)} runs of this sweep:\n")
-    show(sheets(judged))
+    results(*judged).show()
     studies = " ".join(dict.fromkeys(str(run.parent) for run in finished))
     print(f"\nnext: colorbench report {studies} -o report.html")
 

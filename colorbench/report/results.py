@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from colorbench.errors import UserError
 from colorbench.registry import suggest
-from colorbench.report.sheet import Sheet, sheet, sheets
-from colorbench.report.table import csv_text, html_text, markdown, paired
+from colorbench.report.sheet import Sheet, sheet, sheets, sheets_of_runs
+from colorbench.report.table import FORMATS, csv_text, differences, html_text, markdown, paired
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,21 +28,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Results:
-    """Everything judged under one protocol below ``roots``. others: the ids of the other protocols found there."""
+    """Everything judged under one protocol below ``roots``. others: the same of the other protocols found there."""
 
     roots: tuple[Path, ...]
     sheet: Sheet
-    others: tuple[str, ...] = field(default=())
+    others: tuple["Results", ...] = field(default=())
+    columns: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, roots: Sequence[str | Path], *, protocol: str | None = None, resamples: int = 2000) -> "Results":
-        """Of the protocol with most models, or the one whose id begins with ``protocol``. UserError: none there."""
+    def of(
+        cls,
+        roots: Sequence[str | Path],
+        *,
+        columns: Sequence[str] = (),
+        protocol: str | None = None,
+        resamples: int = 2000,
+        apart: bool = False,
+    ) -> "Results":
+        """Of the protocol with most models, or the one whose id begins with ``protocol``. columns: those that are
+        shown unasked (``all`` for all; none for the headline). apart: ``roots`` are runs, each of them a row of its own
+        called by its folder, seeds too. UserError: none there, or no such column."""
         folders = tuple(Path(root) for root in roots)
-        found = sheets(folders, resamples=resamples, protocol=protocol)
+        if apart:
+            found = sheets_of_runs(folders, metrics=columns, resamples=resamples, protocol=protocol)
+        else:
+            found = sheets(folders, metrics=columns, resamples=resamples, protocol=protocol)
         if not found:
             where = ", ".join(map(str, folders))
             raise UserError(f"{where}: no evaluated runs; train one with colorbench.train() or `colorbench model=unet`")
-        return cls(folders, found[0], tuple(s.protocol.id for s in found[1:]))
+        return cls(
+            folders, found[0], tuple(cls(folders, each, columns=tuple(columns)) for each in found[1:]), tuple(columns)
+        )
+
+    @property
+    def sheets(self) -> list[Sheet]:
+        """One for each protocol found, this one first."""
+        return [self.sheet, *(other.sheet for other in self.others)]
 
     @cached_property
     def rows(self) -> "DataFrame":
@@ -76,6 +97,31 @@ class Results:
         frame = pandas.DataFrame([line.__dict__ for line in lines]).rename(columns=heads)
         return frame.set_index("metric")
 
+    def differences(self, one: str, other: str) -> str:
+        """:meth:`compare` in Markdown, in the columns shown, under every protocol that judged both. UserError: none
+        did, or no such row."""
+        return "\n".join(differences(self.sheets, one, other))
+
+    def show(self, *, intervals: bool = True, costs: bool = True) -> None:
+        """Print the tables of all protocols: as wide as the terminal; Markdown where there is none."""
+        from colorbench.report.terminal import show
+
+        show(self.sheets, intervals=intervals, costs=costs)
+
+    def written(self, format: str, *, intervals: bool = True, costs: bool = True) -> str:
+        """The tables of all protocols as md, csv, tex or html. UserError: no such format."""
+        if format not in FORMATS:
+            raise UserError(f"format {format!r}: no such format{suggest(format, list(FORMATS))}")
+        return "\n".join(FORMATS[format](each, intervals=intervals, costs=costs) for each in self.sheets)
+
+    def report(
+        self, out: str | Path = "report.html", *, title: str = "colorbench report", limit_mb: float = 20
+    ) -> Path:
+        """Write all of it as one HTML page that needs no network, at most ``limit_mb`` MB, and give its path."""
+        from colorbench.report.page.write import write_report
+
+        return write_report(self._shown(("all",)), Path(out), title=title, limit_mb=limit_mb)
+
     def figure(self, name: str = "intervals") -> "Figure":
         """intervals, pareto, distributions, curves, race, gallery, hue or calibration. UserError: nothing to show."""
         from colorbench.report.figures import FIGURES, make_figure
@@ -92,7 +138,7 @@ class Results:
         return markdown(self.sheet)
 
     def _shown(self, columns: Sequence[str]) -> Sheet:
-        if not columns:
+        if not columns or tuple(columns) == self.columns:
             return self.sheet
         evaluations = [e for line in self.sheet.lines for e in line.evaluations]
         return sheet(evaluations, metrics=columns, resamples=self.sheet.bootstrap.resamples)

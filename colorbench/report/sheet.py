@@ -205,13 +205,16 @@ def sheets(
     return [sheet(group, metrics=metrics, resamples=resamples) for group in groups]
 
 
-def sheets_of_runs(folders: Sequence[Path], *, metrics: Sequence[str] = (), resamples: int = 2000) -> list[Sheet]:
+def sheets_of_runs(
+    folders: Sequence[Path], *, metrics: Sequence[str] = (), resamples: int = 2000, protocol: str | None = None
+) -> list[Sheet]:
     """Sheets whose rows are these runs, each by itself and called by its folder, with their trivial rows."""
     alone = [
         replace(e, record={**e.record, "name": (named := e.folder.resolve().parents[1].name), "group": named})
         if e.record["kind"] != "trivial" and e.folder is not None
         else e
         for e in gather(folders)
+        if e.protocol.id.startswith(protocol or "")
     ]
     return [sheet(group, metrics=metrics, resamples=resamples) for group in by_protocol(alone)]
 

@@ -109,6 +109,33 @@ def test_a_figure_is_made_by_name_and_a_notebook_shows_the_table(outputs):
     assert "| good" in repr(found)
 
 
+def test_the_commands_show_what_the_api_gives(outputs, capsys, tmp_path, monkeypatch):
+    from colorbench import api
+    from colorbench.commands import report, table
+
+    asked = []
+    true = api.results
+    monkeypatch.setattr(api, "results", lambda *roots, **options: asked.append(roots) or true(*roots, **options))
+    few = ["--resamples", "100"]
+    table.main([str(outputs), "--format", "csv", *few])
+    assert capsys.readouterr().out == true(outputs, resamples=100).written("csv")
+    table.main([str(outputs), "--diff", "good", "poor", *few])
+    assert capsys.readouterr().out == true(outputs, columns=["all"], resamples=100).differences("good", "poor")
+    report.main([str(outputs), "-o", str(tmp_path / "page.html"), *few])
+    assert true(outputs, resamples=100).report(tmp_path / "mine.html").stat().st_size > 10_000
+    assert abs((tmp_path / "page.html").stat().st_size - (tmp_path / "mine.html").stat().st_size) < 100
+    assert asked == [(outputs,)] * 3
+    with pytest.raises(UserError, match="did you mean 'html'"):
+        true(outputs, resamples=100).written("htm")
+
+
+def test_columns_that_were_asked_for_stay(outputs):
+    found = colorbench.results(outputs, columns=["psnr"], resamples=100)
+    assert [name for name in found.table().columns if name in ("psnr", "ssim")] == ["psnr"]
+    assert found.sheets == [found.sheet]
+    assert not found.others
+
+
 def test_results_of_an_empty_folder_say_what_to_do(tmp_path):
     with pytest.raises(UserError, match=r"colorbench\.train"):
         colorbench.results(tmp_path)
