@@ -1,7 +1,6 @@
 """Trainings side by side, by the launcher that a sweep would use: ``hydra/launcher=workers``, ``cluster``.
 
-The words of a command that begin with ``hydra`` choose and set the launcher, the others are of every training. Without
-them Hydra's basic launcher runs one after another in this process.
+The words of a command that begin with ``hydra`` choose and set the launcher, the others are of every training.
 """
 
 from collections.abc import Callable, Sequence

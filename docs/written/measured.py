@@ -5,6 +5,7 @@ from pathlib import Path
 
 from colorbench.report.sheet import Sheet, sheets
 from colorbench.report.table import grid
+from colorbench.runs.config import compose, flatten
 from written.text import table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,5 +47,21 @@ def _table(sheet: Sheet, name: str) -> str:
     ]
     lines = [[head, *(g.rows[i][at] for i in shown)] for at, head in enumerate(g.heads) if at]
     lines = [line for line in lines if any(cell.strip() for cell in line[1:])]
-    notes = " ".join([sheet.caption, *(note for note in sheet.notes if note.startswith(("Verdicts", "ALARM")))])
+    notes = " ".join(
+        [sheet.caption, *(note for note in sheet.notes if note.startswith(("Verdicts", "ALARM"))), *_since(sheet, name)]
+    )
     return table(["", *(g.rows[i][0] for i in shown)], lines) + f"\n*{notes}*\n"
+
+
+def _since(sheet: Sheet, name: str) -> list[str]:
+    """Which settings of the model are there today and were not when a row was trained: beside others that it knows."""
+    lines = [line for line in sheet.lines if line.kind == "model" and line.record["name"] == name]
+    if not lines:
+        return []
+    today = dict(flatten({"model": compose([f"model={name}"])["model"]}))
+    new = {}
+    for line in lines:
+        known = line.record["settings"]
+        beside = {key.rpartition(".")[0] for key in known}
+        new |= {k: v for k, v in today.items() if k not in known and k.rpartition(".")[0] in beside - {"model"}}
+    return [f"Trained before these were there: {', '.join(f'{k} (today {v})' for k, v in new.items())}."] if new else []

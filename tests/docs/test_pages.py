@@ -2,9 +2,10 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from written import comments, keys, notebooks, text, verbs
+from written import comments, keys, measured, notebooks, text, verbs
 from written.schema import of_node
 
 from colorbench.commands.overview import verbs as known_verbs
@@ -43,6 +44,18 @@ def test_a_key_says_its_default_its_range_and_its_comment():
     assert network["model.network.width"].default == 64
     assert network["model.network.width"].may_be == "a whole number from 1 to 4096"
     assert network["model.distance"].default == "${loss}"
+
+
+def test_a_row_from_before_a_setting_says_which_one():
+    today = dict(flatten({"model": compose(["model=energy"])["model"]}))
+
+    def said(settings):
+        line = SimpleNamespace(kind="model", record={"name": "energy", "settings": settings})
+        return measured._since(SimpleNamespace(lines=[line]), "energy")
+
+    assert said(today) == []
+    before = {key: value for key, value in today.items() if key != "model.weights.gap"}
+    assert said(before) == ["Trained before these were there: model.weights.gap (today 3)."]
 
 
 def test_every_verb_stands_on_the_page_with_its_own_help():
