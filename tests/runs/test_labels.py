@@ -77,4 +77,4 @@ def test_copies_the_execution_and_what_is_absent_are_words_only_where_nothing_el
     slow = record("trunk=lite0", "trunk.train=slow", "monitor.best=val/ab_l1", "engine.channels_last=true", name="unet")
     assert labels([first, slow]) == ["unet", "unet trunk.train=slow"]
     watched = record("trunk=lite0", "monitor.best=val/ab_l1", name="unet")
-    assert labels([first, watched]) == ["unet monitor.best=energy", "unet monitor.best=ab_l1"]
+    assert labels([first, watched]) == ["unet monitor.best=joint", "unet monitor.best=ab_l1"]
