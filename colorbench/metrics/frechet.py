@@ -65,7 +65,8 @@ class SetMetric:
     def add(self, pair: Pair) -> None:
         for kept, pixels, which in ((self._hat, pair.hat, "hat"), (self._true, pair.true, "true")):
             key = f"features {which} {self.features.source} {self.features.resize}"  # FID and KID share the passes
-            found = pair.view(key, lambda _, pixels=pixels: self.features(pixels))  # type: ignore[misc]
+            see = self.features if which == "hat" else self.features.of_truth
+            found = pair.view(key, lambda _, see=see, pixels=pixels: see(pixels))  # type: ignore[misc]
             kept.append(found.double().cpu())
 
     def close(self) -> dict[str, Any]:

