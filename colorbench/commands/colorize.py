@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--size {options.size}: expected 8 to 4096")
     if options.average is not None and not 1 <= options.average <= 64:
         raise UserError(f"--average {options.average}: expected 1 to 64")
+    run = next((word for word in options.path if word and (Path(word) / "config.yaml").is_file()), None)
+    if run is not None:
+        raise UserError(f"{run}: a run folder, not pictures; color with its model by --model {run}")
     files, missing = find(options.path)
     if not files and not missing:
         raise UserError(f"no picture in {' '.join(options.path)}")

@@ -1,9 +1,9 @@
 """A folder of image files: any tree, or one whose folders say the split (also ImageNet's and COCO's layouts).
 
 Files are known by their extension and trusted for nothing else. Links are followed, each real folder is visited once,
-hidden files are skipped, names may hold any bytes. Where one of the folders that mean ``train`` exists, folders say the
-split, and a split that has no folder is carved from train by the hash of the name. Every other tree is split by the
-hash.
+hidden files are skipped, names may hold any bytes. Where one of the folders that mean ``train`` exists, right under the
+root or in the one folder that is all there is under it (as archives are unpacked), folders say the split, and a split
+that has no folder is carved from train by the hash of the name. Every other tree is split by the hash.
 """
 
 import os
@@ -25,7 +25,7 @@ Held = Annotated[float, within("a number above 0, below 0.5", lambda x: 0 < x < 
 class Folder(Source):
     """All images under ``root``.
 
-    root: the folder. splits: what a folder right under the root means, such as {train2017: train, val2017: test}.
+    root: the folder. splits: what a folder right under it means, such as {train2017: train, val2017: test}.
     share: of the pictures that the hash gives to test, and as many to val, where no folder says so. first: of a folder,
     only this many files, in the order of their own names ({val: 5000} is ImageNet's usual test). stretch: squash the
     whole picture to a square instead of cutting the center square. max_pixels: larger pictures are dropped, by their
@@ -51,23 +51,32 @@ class Folder(Source):
         if not self.root.is_dir():
             what = "is a file" if self.root.exists() else "does not exist"
             raise UserError(f"data.root: {printable(str(self.root))} {what}; give a folder of images: data.root=PATH")
-        folders = {name: split for name, split in self.splits.items() if (self.root / name).is_dir()}
+        within = self._wrapping()
+        folders = {name: split for name, split in self.splits.items() if (self.root / within / name).is_dir()}
         if "train" not in folders.values():
             folders = {}
         count = 0
-        for path, name in self._files(sorted(folders)):
+        for path, name in self._files(sorted(folders), within):
             count += 1
-            said = folders.get(name.split("/", 1)[0])
+            said = folders.get(name.removeprefix(within).split("/", 1)[0])
             yield Item(name, said and carved(name, said, folders.values(), self.share), stamp(path))
         if not count:
             kinds = " ".join(sorted(EXTENSIONS))
             raise UserError(f"data.root: no image ({kinds}) under {printable(str(self.root))}; give another data.root")
 
-    def _files(self, folders: Sequence[str]) -> Iterator[tuple[str, str]]:
+    def _wrapping(self) -> str:
+        """``data/`` where that folder is all there is under the root, and holds one that means train; else empty."""
+        there = [entry.name for entry in os.scandir(self.root) if not entry.name.startswith(".")]
+        if len(there) != 1 or there[0] in self.splits:
+            return ""
+        trains = [name for name, split in self.splits.items() if split == "train"]
+        return f"{there[0]}/" if any((self.root / there[0] / name).is_dir() for name in trains) else ""
+
+    def _files(self, folders: Sequence[str], within: str) -> Iterator[tuple[str, str]]:
         if not folders:
             yield from walk(self.root)
         for folder in folders:
-            files = walk(self.root / folder, f"{folder}/")
+            files = walk(self.root / within / folder, f"{within}{folder}/")
             if folder in self.first:
                 yield from sorted(files, key=lambda file: os.path.basename(file[1]))[: self.first[folder]]
             else:

@@ -186,6 +186,19 @@ def test_the_kaggle_landscapes_keep_their_own_test_and_their_gray_twins_stay_out
     assert {split for name, split in found.items() if name.startswith("train")} == {"train", "val"}
 
 
+def test_an_archive_that_unpacks_into_one_folder_keeps_its_splits(tmp_path: Path) -> None:
+    kinds = ("train_color", "train_black", "test_color", "test_black")
+    add(tmp_path, *(f"data/{kind}/image{i}.jpg" for kind in kinds for i in range(40)), ".DS_Store.png")
+    found = of_yaml("kaggle_landscape", tmp_path)
+    assert {name for name, split in found.items() if split == "test"} == {
+        f"data/test_color/image{i}.jpg" for i in range(40)
+    }
+    assert {split for name, split in found.items() if name.startswith("data/train_color")} == {"train", "val"}
+    assert len(found) == 80
+    add(tmp_path, "more/train_color/x.jpg")  # two folders: neither is the archive's
+    assert len(of_yaml("kaggle_landscape", tmp_path)) == 161
+
+
 def test_coco_is_judged_on_the_first_10000_of_test2017(tmp_path: Path) -> None:
     add(tmp_path, "train2017/a.jpg", "val2017/b.jpg", *(f"test2017/{i:012d}.jpg" for i in range(10003)))
     found = of_yaml("coco_test10k", tmp_path)

@@ -183,6 +183,7 @@ def test_draws_differ_repeat_and_come_with_a_contact_sheet(album, models, capsys
         (["a.png", "--uncertainty"], "--uncertainty: regression gives one answer"),
         (["a.png", "b ü.png", "-o", "x.png"], "-o x.png: a file takes one coloring of one picture; give a folder"),
         ([""], "name is empty"),
+        (["run", "a.png"], "run: a run folder, not pictures; color with its model by --model run"),
     ],
 )
 def test_a_stranger_s_mistake_is_one_line_that_says_which(words, said, models, tmp_path, monkeypatch):
@@ -190,6 +191,9 @@ def test_a_stranger_s_mistake_is_one_line_that_says_which(words, said, models, t
     for name in ("a.png", "b ü.png"):
         Image.fromarray(levels()).save(name)
     (tmp_path / "folder").mkdir()
+    (tmp_path / "run" / "previews").mkdir(parents=True)
+    (tmp_path / "run" / "config.yaml").touch()
+    Image.fromarray(levels()).save(tmp_path / "run" / "previews" / "8.png")
     with pytest.raises(UserError, match=f"^[^\n]*{re.escape(said)}[^\n]*$"):
         main([*words, "--model", str(models("regression")), "--device", "cpu"])
     assert not list(tmp_path.rglob("x.png"))
