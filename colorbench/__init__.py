@@ -14,7 +14,7 @@ TYPE_CHECKING = False  # as of typing, which takes longer to import than Python 
 if TYPE_CHECKING:
     from typing import Any
 
-    from colorbench.api import Trained, list_models, load, results, sweep, train
+    from colorbench.api import Trained, evaluate, list_models, list_runs, load, results, sweep, train
     from colorbench.inference.colorizer import Colorizer
     from colorbench.registry import register
     from colorbench.report.results import Results
@@ -23,7 +23,9 @@ __all__ = [
     "Colorizer",
     "Results",
     "Trained",
+    "evaluate",
     "list_models",
+    "list_runs",
     "load",
     "register",
     "results",

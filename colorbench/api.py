@@ -6,6 +6,8 @@
     run.curves, run.rows                                        # data frames
     colorbench.sweep(model=["resnet", "unet"], seed=[0, 1])     # every combination; gives the results
     colorbench.results("outputs").compare("resnet", "unet")
+    colorbench.list_runs(state="interrupted")                   # which run is mine
+    colorbench.evaluate(run.path, overrides=["protocol.draws=16"])
     colorbench.load(run.path)("photo.jpg")                      # a picture in color
     colorbench.list_models("unet*")
 
@@ -132,6 +134,76 @@ def results(
     return Results.of(roots or ("outputs",), columns=columns, protocol=protocol, resamples=resamples, apart=apart)
 
 
+def evaluate(
+    *paths: str | Path,
+    truth: str | Path | None = None,
+    name: str | None = None,
+    overrides: Sequence[str] = (),
+    checkpoint: str | None = None,
+    output: str | Path | None = None,
+    size: int | None = None,
+    allow_gray: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int = 64,
+    force: bool = False,
+) -> "Results":
+    """Color the test pictures of runs and judge them, or judge a folder of pictures that another program made, and give
+    their results under that protocol; what was judged before is read.
+
+    paths: run folders, or with ``truth`` one folder of pictures. truth: a run, whose table the row joins, or a folder
+    of true pictures. name: of that row (default: the folder's). overrides: words of ``metrics``, ``protocol`` or
+    ``sampler`` (``"protocol.draws=16"``). checkpoint: best, last or a kept one. output: where trivial rows and
+    submissions go (default: where the run's study is). size: px, both cropped to the center square and resized.
+    allow_gray: judge gray answers of another program too. Raises UserError for what is no run or no picture."""
+    from colorbench.engine.precision import choose_device
+    from colorbench.evaluation.resampled import is_of_sampler
+    from colorbench.evaluation.runs import evaluate_folder, evaluate_run, nodes
+
+    folders = [Path(path) for path in paths]
+    changed, sampler = nodes(list(overrides)), [word for word in overrides if is_of_sampler(word)]
+    where = Path(output) if output is not None else None
+    if truth is not None:
+        if len(folders) != 1:
+            raise UserError("--truth: judge one folder at a time")
+        if sampler:
+            raise UserError(f"--set {sampler[0]}: only a run has a sampler; leave out --truth")
+        of_run = (Path(truth) / "config.yaml").is_file()
+        done = evaluate_folder(
+            folders[0],
+            truth=Path(truth),
+            name=name or folders[0].name,
+            output=where or (Path(truth).resolve().parents[1] if of_run else Path("outputs")),
+            device=choose_device(device),
+            overrides=changed,
+            size=size,
+            batch_size=batch_size,
+            allow_gray=allow_gray,
+        )
+        assert done.folder is not None
+        beside = [Path(truth)] if (Path(truth) / "eval" / done.protocol.id).is_dir() else []
+        return results(*beside, done.folder, protocol=done.protocol.id)
+    stranger = next((path for path in folders if not (path / "config.yaml").is_file()), None)
+    if stranger is not None:
+        raise UserError(f"{stranger}: not a run folder (no config.yaml); to judge a folder of pictures, give --truth")
+    judged = [
+        evaluate_run(
+            path,
+            device=choose_device(device),
+            overrides=changed,
+            output=where,
+            batch_size=batch_size,
+            precision=precision,
+            checkpoint=checkpoint,
+            sampler=sampler,
+            force=force,
+        )
+        for path in folders
+    ]
+    ids = {done.protocol.id for done in judged}
+    return results(*folders, protocol=ids.pop() if len(ids) == 1 else None)
+
+
 def load(source: str | Path = "starter", **options: Any) -> "Colorizer":
     """A model that colors photographs (:class:`colorbench.Colorizer`): the starter, a run folder, a portable model, or
     USER/NAME of the Hugging Face Hub. options: device, checkpoint, size, average. Its ``family`` is the torch
@@ -156,6 +228,22 @@ def list_models(pattern: str = "*") -> "DataFrame":
             count = sum(p.numel() for p in family.parameters())
             rows.append((name, line, model["family"], family.stochastic, count))
     return pandas.DataFrame(rows, columns=["name", "summary", "family", "stochastic", "parameters"]).set_index("name")
+
+
+def list_runs(folder: str | Path = "outputs", *, state: str | None = None) -> "DataFrame":
+    """The runs below ``folder``, the newest first: when (UTC), state, what tells it from the others, data, seed, images
+    seen, its budget, its mean CIEDE2000 on the test pictures (NaN where it was not judged), its folder.
+
+    state: only running, trained, finished, paused, interrupted, cut (its process was killed), failed or damaged ones.
+    Raises UserError where no run is."""
+    import pandas
+
+    from colorbench.runs.ledger import cells, overview
+
+    found = [cell for cell in cells(Path(folder)) if state in (None, cell.state)]
+    if not found:
+        raise UserError(f"{folder}: no run is {state}")
+    return pandas.DataFrame([vars(each) for each in overview(found)])
 
 
 def _words(keys: Mapping[str, Any]) -> list[str]:

@@ -29,7 +29,7 @@ class Line:
     ):
         self.label, self.quiet = label, quiet
         self.stream = sys.stderr if stream is None else stream
-        self.notebook = tell is None and _in_notebook()
+        self.notebook = tell is None and in_notebook()
         self.live = self.notebook or (tell is None and self.stream.isatty())
         self.tell = tell or self._write
         self.every = OFTEN if self.live else every
@@ -139,7 +139,7 @@ def clocked(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     """Does a notebook's kernel run us? Nothing is imported to find out."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None

@@ -130,6 +130,36 @@ def stopped(words: list[str], log: str, where: str, signal: int) -> None:
     main(words)
 
 
+def unheard(words: list[str], where: str) -> None:
+    """The program in a pipe whose reader leaves when it calls ``module:Class.function``: ``| head``."""
+    import sys
+    from functools import reduce
+    from importlib import import_module
+
+    import torch
+
+    from colorbench.__main__ import main
+
+    torch.set_num_threads(1)
+    module, _, name = where.partition(":")
+    *owners, function = name.split(".")
+    owner = reduce(getattr, owners, import_module(module))
+    original = getattr(owner, function)
+    reader, writer = os.pipe()
+
+    def leaving(*args, **options):
+        setattr(owner, function, original)
+        os.close(reader)
+        return original(*args, **options)
+
+    setattr(owner, function, leaving)
+    for number in (1, 2):
+        os.dup2(writer, number)
+    os.close(writer)
+    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
+    main(words)
+
+
 def ignoring(words: list[str], log: str, where: str, number: int) -> None:
     """As by nohup."""
     import signal

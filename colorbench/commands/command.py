@@ -4,7 +4,7 @@
     2      a mistake that the user can mend, or a disk that refuses: one line on standard error
     130    Ctrl-C, or another signal that asks to end (``stopping``): one line too; a command that can go on says so in
            the KeyboardInterrupt that it raises
-    141    whoever read its standard output has closed it (``| head``); without a word
+    141    whoever read its words has closed the pipe (``| head``); without a word. A training goes on when typed again
 
 A verb is a module of this package with ``main(argv) -> int | None``, which raises UserError; ``colorbench VERB`` gives
 it to :func:`run`. The first line of its docstring is ``What it does: ``colorbench VERB ...```` (``colorbench --help``).
@@ -69,8 +69,7 @@ def run(name: str, main: Main, argv: Sequence[str] | None = None) -> NoReturn:
             code = main(argv)
             sys.stdout.flush()
     except BrokenPipeError:  # who read our words has seen enough: `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
-        code = 141  # as a shell says of a program that SIGPIPE ended
+        code = unheard()
     except UserError as error:
         _say(name, str(error))
         code = 2
@@ -78,6 +77,13 @@ def run(name: str, main: Main, argv: Sequence[str] | None = None) -> NoReturn:
         _say(name, str(stop) or "interrupted")
         code = 130
     sys.exit(code or 0)
+
+
+def unheard() -> int:
+    """The exit code of a command whose reader has left, as a shell says of a program that SIGPIPE ended."""
+    for number in (1, 2):  # Python flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    return 141
 
 
 def _say(name: str, text: str) -> None:

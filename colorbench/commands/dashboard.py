@@ -14,7 +14,6 @@ from typing import Literal
 
 from colorbench import atomic
 from colorbench.commands import command
-from colorbench.errors import UserError
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,15 +27,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _carry_out(folder: Path, project: str, entity: str) -> list[str]:
+    from colorbench.api import results
     from colorbench.report.dashboard import log_table, report
-    from colorbench.report.sheet import sheets
     from colorbench.runs.ledger import axes, cells
     from colorbench.runs.loggers.weights_and_biases import has_key
 
     keys = [key for key in axes(cells(folder)) if key != "seed"]
-    found = sheets([folder])
-    if not found:
-        raise UserError(f"{folder}: no evaluated runs; train with evaluate=true, or colorbench evaluate")
+    found = results(folder).sheets
     study = folder.resolve().name
     online = has_key() and os.environ.get("WANDB_MODE", "online") == "online"
     if online and not entity:

@@ -6,9 +6,9 @@ A stochastic family colors each picture K times, with the noise of (seed, pictur
 model. The trivial rows (gray, the training split's mean color, its mean color at each lightness, the nearest
 neighbor's colors, and the truth sent through the same conversions) are judged once for each protocol and reused.
 
-Rows go to RUN/eval/<protocol id>; a finished evaluation is kept. A folder of pictures that another program made is
-judged like a run (folder mode), and its row is printed beside the run's: it lies in submissions/NAME beside the study,
-so `colorbench table OUTPUT` of the whole output folder shows it too.
+Rows go to RUN/eval/<protocol id>; a finished evaluation is kept; one table of all is printed. A folder of pictures that
+another program made is judged like a run (folder mode), and its row is printed beside the run's: it lies in
+submissions/NAME beside the study, so `colorbench table OUTPUT` of the whole output folder shows it too.
 
     colorbench evaluate outputs/default/* --set protocol.draws=16
     colorbench evaluate outputs/default/RUN --set sampler=dpmpp sampler.steps=20   # a row of its own: another sampler
@@ -19,7 +19,7 @@ so `colorbench table OUTPUT` of the whole output folder shows it too.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from colorbench.commands import command
@@ -53,60 +53,38 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    for done in _carry_out(_parser().parse_args(argv)):
-        print(done)
-
-
-def _carry_out(args: argparse.Namespace) -> Iterator[Path | None]:
-    from colorbench.engine.precision import choose_device
-    from colorbench.evaluation.resampled import is_of_sampler
-    from colorbench.evaluation.runs import evaluate_folder, evaluate_run, nodes, plan_of_run
-
-    overrides, device = nodes(args.overrides), choose_device(args.device)
-    sampler = [word for word in args.overrides if is_of_sampler(word)]
-    runs = [path for path in args.paths if (path / "config.yaml").is_file()]
-    if sampler and (args.export is not None or args.truth is not None):
-        raise UserError(f"--set {sampler[0]}: only a run has a sampler; leave out --export and --truth")
+    args = _parser().parse_args(argv)
     if args.export is not None:
-        from colorbench.evaluation.submission import export
-        from colorbench.runs.run import open_run
+        print(_export(args))
+        return
+    from colorbench.api import evaluate
 
-        yield export(plan_of_run(open_run(args.paths[0]), overrides)[0], args.export)
-    elif args.truth is not None:
-        if len(args.paths) != 1:
-            raise UserError("--truth: judge one folder at a time")
-        from colorbench.api import results
+    found = evaluate(
+        *args.paths,
+        truth=args.truth,
+        name=args.name,
+        overrides=args.overrides,
+        checkpoint=args.checkpoint,
+        output=args.output,
+        size=args.size,
+        allow_gray=args.allow_gray,
+        device=args.device,
+        precision=args.precision,
+        batch_size=args.batch_size,
+        force=args.force,
+    )
+    found.show()
+    for folder in found.folders:
+        print(folder)
 
-        folder = args.paths[0]
-        beside = args.truth.resolve().parents[1] if (args.truth / "config.yaml").is_file() else Path("outputs")
-        done = evaluate_folder(
-            folder,
-            truth=args.truth,
-            name=args.name or folder.name,
-            output=args.output or beside,
-            device=device,
-            overrides=overrides,
-            size=args.size,
-            batch_size=args.batch_size,
-            allow_gray=args.allow_gray,
-        )
-        assert done.folder is not None
-        beside_it = [args.truth] if (args.truth / "eval" / done.protocol.id).is_dir() else []
-        results(*beside_it, done.folder, protocol=done.protocol.id).show()
-        yield done.folder
-    elif len(runs) < len(args.paths):
-        stranger = next(path for path in args.paths if path not in runs)
-        raise UserError(f"{stranger}: not a run folder (no config.yaml); to judge a folder of pictures, give --truth")
-    else:
-        for path in runs:
-            yield evaluate_run(
-                path,
-                device=device,
-                overrides=overrides,
-                output=args.output,
-                batch_size=args.batch_size,
-                precision=args.precision,
-                checkpoint=args.checkpoint,
-                sampler=sampler,
-                force=args.force,
-            ).folder
+
+def _export(args: argparse.Namespace) -> Path:
+    """The run's test pictures."""
+    from colorbench.evaluation.resampled import is_of_sampler
+    from colorbench.evaluation.runs import nodes, plan_of_run
+    from colorbench.evaluation.submission import export
+    from colorbench.runs.run import open_run
+
+    for word in filter(is_of_sampler, args.overrides):
+        raise UserError(f"--set {word}: only a run has a sampler; leave out --export")
+    return export(plan_of_run(open_run(args.paths[0]), nodes(args.overrides))[0], args.export)

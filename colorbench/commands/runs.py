@@ -8,12 +8,12 @@ CIEDE2000 is the mean over the test pictures (lower is better). A run that was i
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from colorbench.commands import command
-from colorbench.errors import UserError
 
 _STATES = ("running", "trained", "finished", "paused", "interrupted", "cut", "failed", "damaged")
 
@@ -27,15 +27,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
-    from colorbench.runs.ledger import advice, aligned, cells, overview
+    from colorbench.api import list_runs
+    from colorbench.runs.ledger import advice, aligned
 
-    found = [cell for cell in cells(args.root) if args.state in (None, cell.state)]
-    if not found:
-        raise UserError(f"{args.root}: no run is {args.state}")
-    rows = overview(found)
+    found = list_runs(args.root, state=args.state)
+    rows = [["when (UTC)", "state", "run", "data", "seed", "images", "CIEDE2000", "folder"]]
+    for run in found.to_dict("records"):
+        seed = "" if run["seed"] is None or math.isnan(run["seed"]) else f"{run['seed']:.0f}"
+        images = " / ".join(filter(None, [f"{run['images']:,}", run["budget"]]))
+        score = "" if math.isnan(run["ciede2000"]) else f"{run['ciede2000']:.2f}"
+        words = [run[key] for key in ("when", "state", "run", "data")]
+        rows.append([*words, seed, images, score, str(run["folder"])])
     if sys.stdout.isatty():  # the folder on a line of its own, so that the others fit
         heads, *lines = aligned([row[:-1] for row in rows])
         print("\n".join([heads, *(f"{line}\n    {row[-1]}" for line, row in zip(lines, rows[1:], strict=True))]))
     else:
         print("\n".join(aligned(rows)))
-    print("\n".join(["", *advice(found)]))
+    print("\n".join(["", *advice(list(zip(found["state"], found["folder"], strict=True)))]))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colorbench import atomic
+from colorbench.commands.command import unheard
 from colorbench.errors import UserError
 from colorbench.runs import cells
 from colorbench.runs.config import compose, conf_dir, learn_words, normalize
@@ -150,8 +151,13 @@ def _task(tree: "DictConfig") -> float | None:
             atomic.append(done, f"{result.path}\n")
         return result.best
     except Interrupted as stop:
-        print(f"colorbench: {stop}; the same command goes on from there", file=sys.stderr)
+        try:
+            print(f"colorbench: {stop}; the same command goes on from there", file=sys.stderr)
+        except BrokenPipeError:
+            sys.exit(unheard())
         sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(unheard())
     except Busy as error:
         if not sweeping:
             _exit(error)

@@ -45,19 +45,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError("RUN: give the runs to vote on, or --results with files of votes")
     if args.questions < 1:
         raise UserError("--questions: expected 1 or more")
-    from colorbench.report.sheet import by_protocol, gather, lines_of
+    from colorbench.api import results
     from colorbench.report.vote.ballot import GRAY, Ballot, Votes
     from colorbench.report.vote.poll import Poll, galleries
 
-    groups = by_protocol([e for e in gather(args.roots) if e.protocol.id.startswith(args.protocol or "")])
-    if not groups:
-        raise UserError(f"{', '.join(map(str, args.roots))}: no evaluated runs; train one with colorbench model=NAME")
-    pictures = galleries(lines_of(groups[0]), args.also)
+    sheet = results(*args.roots, protocol=args.protocol, resamples=args.resamples).sheet
+    pictures = galleries(sheet.lines, args.also)
     systems = tuple(sorted(label for label in pictures if label != GRAY or GRAY in args.also))
     if len(systems) < 2:
         raise UserError(f"{', '.join(map(str, args.roots))}: no model to vote on")
     count = len(pictures[GRAY])
-    votes = Votes(args.votes, Ballot(args.voter, groups[0][0].protocol.id, systems, count, args.questions))
+    votes = Votes(args.votes, Ballot(args.voter, sheet.protocol.id, systems, count, args.questions))
     try:
         poll = Poll(votes, pictures, host=args.host, port=args.port)
     except OSError as error:
@@ -70,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _results(args: argparse.Namespace) -> None:
-    from colorbench.report.sheet import sheets
+    from colorbench.api import results
     from colorbench.report.vote.ballot import merge
     from colorbench.report.vote.results import draw, text
     from colorbench.report.vote.strengths import people
@@ -78,12 +76,7 @@ def _results(args: argparse.Namespace) -> None:
     ballots, answers = merge(args.results)
     sheet = None
     if args.roots:
-        found = sheets(args.roots, metrics=["all"], resamples=args.resamples, protocol=ballots[0].protocol)
-        if not found:
-            raise UserError(
-                f"{', '.join(map(str, args.roots))}: no runs under the votes' protocol {ballots[0].protocol}"
-            )
-        sheet = found[0]
+        sheet = results(*args.roots, columns=["all"], protocol=ballots[0].protocol, resamples=args.resamples).sheet
     try:
         said = people(answers, resamples=args.resamples)
     except ValueError as error:

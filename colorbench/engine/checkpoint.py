@@ -91,7 +91,7 @@ class Checkpoints:
         last = self.find()
         others = (p for pattern in ("images-*", f"{_ASIDE}images-*") for p in self.folder.glob(pattern))
         flaws = []
-        for path in dict.fromkeys([*([last] if last else []), *sorted(others, key=_moment, reverse=True)]):
+        for path in dict.fromkeys([*([last] if last else []), *sorted(others, key=moment, reverse=True)]):
             try:
                 state = self.load_state(path)
                 int(state["images"])
@@ -116,7 +116,7 @@ class Checkpoints:
         that takes no more."""
         first = source.resolve()
         other = best.resolve()
-        links = [("best", other)] if _complete(other) and _moment(other) <= _moment(first) else []
+        links = [("best", other)] if _complete(other) and moment(other) <= moment(first) else []
         self.folder.mkdir(parents=True, exist_ok=True)
         for link, path in (*links, ("last", first)):
             target = self.folder / path.name
@@ -167,7 +167,7 @@ def _complete(path: Path) -> bool:
     return all((path / name).is_file() for name in (*rest, "ema.safetensors"))
 
 
-def _moment(path: Path) -> int:
+def moment(path: Path) -> int:
     """Of a checkpoint's folder: images seen."""
     digits = path.name.removeprefix(_ASIDE).removeprefix("images-").split(".")[0]
     return int(digits) if digits.isdigit() else -1

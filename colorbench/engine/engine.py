@@ -207,11 +207,10 @@ class Engine:
                 elif keep or time.monotonic() - saved > max(self.settings.checkpoint_seconds, 20 * self.saving):
                     self._save(("last",), keep)
                     saved = time.monotonic()
-                if self.ranks.any(bool(stopped)):
+                if self.ranks.any(bool(stopped) or self.progress.unheard):
                     self._save(("last",))
-                    raise Interrupted(
-                        f"stopped by {stopped[0] if stopped else 'a signal'} at {self.clock.images:,} images"
-                    )
+                    by = stopped[0] if stopped else "a closed pipe" if self.progress.unheard else "a signal"
+                    raise Interrupted(f"stopped by {by} at {self.clock.images:,} images")
         reason = "pause" if reason == "budget" and not self.budget.spent(self.clock) else reason
         processor = None if begun is None else time.process_time() - begun
         return Outcome(self.clock, reason, self.best, self.waiting, processor)

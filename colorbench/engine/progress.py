@@ -10,6 +10,13 @@ class Progress(Line):
     """Of a training: images, what the run says of itself, images per second, time left."""
 
     first: tuple[Clock, float] | None = None
+    unheard = False  # whoever read the line has closed the pipe; a training stops between two steps, not within one
+
+    def _write(self, text: str) -> None:
+        try:
+            super()._write(text)
+        except BrokenPipeError:
+            self.unheard = True
 
     def update(self, clock: Clock, progress: float, said: Callable[[], str] = str) -> None:
         """said: asked for only when the line is drawn, since a device may have to be waited for."""

@@ -15,6 +15,7 @@ from colorbench.report.race import of_lines, told
 from colorbench.report.sheet import HEADLINE, Line, Sheet, word
 from colorbench.report.table import COSTS, costs_of
 from colorbench.runs.config import flatten
+from colorbench.runs.curves import titled
 from colorbench.runs.record import read_jsonl
 from colorbench.runs.run import read_config
 
@@ -25,6 +26,7 @@ def collect(sheet: Sheet) -> dict[str, Any]:
     """Everything on the page but its pictures, as JSON-able values."""
     costs = costs_of(sheet)
     p = sheet.protocol
+    curves = {line.label: curve for line in sheet.lines if (curve := _curves(line))}
     facts = {str(m["name"]): m for m in p.metrics}
     count = sum(line.kind != "trivial" for line in sheet.lines)
     return {
@@ -58,7 +60,8 @@ def collect(sheet: Sheet) -> dict[str, Any]:
         ],
         "cells": {label: {name: _cell(cell) for name, cell in row.items()} for label, row in sheet.cells.items()},
         "values": _values(sheet),
-        "curves": {line.label: curve for line in sheet.lines if (curve := _curves(line))},
+        "curves": curves,
+        "curveTitles": {key: titled(key) for curve in curves.values() for key in curve},
         "hue": _hues(sheet),
         "hueColors": _hue_colors(),
         "calibration": {line.label: c for line in sheet.lines if (c := calibration(line))},

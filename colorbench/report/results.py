@@ -55,7 +55,10 @@ class Results:
             found = sheets(folders, metrics=columns, resamples=resamples, protocol=protocol)
         if not found:
             where = ", ".join(map(str, folders))
-            raise UserError(f"{where}: no evaluated runs; train one with colorbench.train() or `colorbench model=unet`")
+            under = f" under protocol {protocol}" if protocol else ""
+            raise UserError(
+                f"{where}: no evaluated runs{under}; train one with colorbench.train() or `colorbench model=unet`"
+            )
         return cls(
             folders, found[0], tuple(cls(folders, each, columns=tuple(columns)) for each in found[1:]), tuple(columns)
         )
@@ -64,6 +67,12 @@ class Results:
     def sheets(self) -> list[Sheet]:
         """One for each protocol found, this one first."""
         return [self.sheet, *(other.sheet for other in self.others)]
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where rows.csv of each run, then of each other program lies."""
+        kinds = [line for kind in ("model", "folder") for line in self.sheet.lines if line.kind == kind]
+        return [e.folder for line in kinds for e in line.evaluations if e.folder is not None]
 
     @cached_property
     def rows(self) -> "DataFrame":

@@ -23,10 +23,15 @@ WORDS = {
     "val/psnr": "PSNR",
     "val/chroma_ratio": "chroma",
     "val/colorfulness_ratio": "colorfulness",
+    "val/ab_drift": "drift of the mean color",
     "train/gd_ratio": "loss of generator / discriminator",
     "train/d_accuracy": "discriminator's accuracy",
+    "train/images_per_second": "images per second",
+    "train/waiting_share": "share of time spent waiting for data",
+    "train/seconds": "seconds",
 }
 """What a legend calls a key of the record; others by their words."""
+_PLACES = {"val": "validation", "train": "training"}
 _UNITS = 6  # columns of the grid: shared by one, two or three panels
 _NOT_TERMS = (
     "train/lr_",
@@ -78,7 +83,16 @@ def draw_curves(rows: Sequence[dict[str, Any]], file: Path, title: str) -> Path:
 
 def called(key: str) -> str:
     """``train/loss_generator`` is "generator"."""
-    return WORDS.get(key, key.split("/")[1].removeprefix("loss_").replace("_", " "))
+    return WORDS.get(key, key.rpartition("/")[2].removeprefix("loss_").replace("_", " "))
+
+
+def titled(key: str) -> str:
+    """With its place, where no panel says it: "validation: joint score", "loss of the generator"."""
+    place, _, rest = key.partition("/")
+    for start, words in (("loss_", "loss of the "), ("lr_", "learning rate of the ")):
+        if place == "train" and rest.startswith(start):
+            return words + rest.removeprefix(start).replace("_", " ")
+    return f"{_PLACES.get(place, place)}: {called(key)}" if rest else called(key)
 
 
 def _panels(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, list[str]]]:

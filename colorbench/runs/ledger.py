@@ -4,6 +4,7 @@ There is no sweep file: every cell is a run folder named by its configuration's 
 the same multirun line again skips what is finished, resumes what was cut and retries what failed.
 """
 
+import math
 import shlex
 import shutil
 from collections import Counter
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from colorbench.engine.checkpoint import Checkpoints, moment
 from colorbench.errors import UserError
 from colorbench.lock import is_held
 from colorbench.runs.config import flatten
@@ -72,23 +74,40 @@ def axes(found: Sequence[Cell]) -> list[str]:
 
 
 def status(found: Sequence[Cell]) -> str:
-    """The grid, a line for each cell, and how many are in which state."""
+    """A grid for each sweep (the runs of one study on the same pictures), a line for each cell; how many are in which
+    state."""
+    sweeps: dict[tuple[Path, str], list[Cell]] = {}
+    for cell in found:
+        sweeps.setdefault((cell.path.parent, _data(cell)), []).append(cell)
+    lines = []
+    for (study, pictures), mine in sweeps.items():
+        if len(sweeps) > 1:
+            lines.append(", ".join(filter(None, (str(study), pictures))))
+        lines += [*aligned(_grid(mine)), ""]
+    counts = Counter(cell.state for cell in found)
+    return "\n".join([*lines, ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))])
+
+
+def _grid(found: Sequence[Cell]) -> list[list[str]]:
     keys = [key for key in axes(found) if any(len(str(cell.config.get(key, ""))) <= _LONGEST for cell in found)]
     short = _ends(keys)
     rows = [["state", "images", *short, "folder"]]
     for cell in found:
         values = [_cut(str(cell.config.get(key, ""))) for key in keys]
         rows.append([cell.state, f"{seen(cell):,}", *values, str(cell.path)])
-    counts = Counter(cell.state for cell in found)
-    return "\n".join([*aligned(rows), "", ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))])
+    return rows
 
 
 def seen(cell: Cell) -> int:
-    """Images seen: as the status says when training has ended, else by the last line of the run's record."""
-    if "images_seen" in cell.status:
-        return int(cell.status["images_seen"])
-    rows = read_jsonl(cell.path / "metrics.jsonl")
-    return max((int(row["images_seen"]) for row in rows), default=0)
+    """Images seen: as the status says when training has ended; of a run that trains by the last line of its record; of
+    one that goes on by the checkpoint from which it does."""
+    if cell.state in ("trained", "finished", "paused"):
+        return int(cell.status.get("images_seen", 0))
+    last = Checkpoints(cell.path / "checkpoints").find()
+    saved = max(moment(last), 0) if last else 0
+    if cell.state != "running":
+        return saved
+    return max((int(row["images_seen"]) for row in read_jsonl(cell.path / "metrics.jsonl")), default=saved)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -97,32 +116,44 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def overview(found: Sequence[Cell]) -> list[list[str]]:
-    """The newest run first: when, state, what it is, its budget, its headline number, its folder; heads on top."""
+@dataclass(frozen=True)
+class Known:
+    """A run in a list. when: of its last word, UTC. run: what tells it from the others. images: see :func:`seen`.
+    budget: ``12,000``, ``600 s``. ciede2000: the mean over the test pictures, NaN where it was not judged."""
+
+    when: str
+    state: str
+    run: str
+    data: str
+    seed: int | None
+    images: int
+    budget: str
+    ciede2000: float
+    folder: Path
+
+
+def overview(found: Sequence[Cell]) -> list[Known]:
+    """The newest run first."""
     newest = sorted(found, key=lambda cell: str(cell.status.get("updated", "")), reverse=True)
-    names = _named(newest)
-    rows = [["when (UTC)", "state", "run", "data", "seed", "images", "CIEDE2000", "folder"]]
-    for cell, name in zip(newest, names, strict=True):
-        done = " / ".join([f"{seen(cell):,}", *_budget(cell)])
-        when = str(cell.status.get("updated", ""))[:16].replace("T", " ")
-        rows.append(
-            [
-                when,
-                cell.state,
-                _cut(name),
-                _data(cell),
-                str(cell.config.get("seed", "")),
-                done,
-                _headline(cell),
-                str(cell.path),
-            ]
+    return [
+        Known(
+            when=str(cell.status.get("updated", ""))[:16].replace("T", " "),
+            state=cell.state,
+            run=_cut(name),
+            data=_data(cell),
+            seed=cell.config.get("seed"),
+            images=seen(cell),
+            budget=" / ".join(_budget(cell)),
+            ciede2000=_headline(cell),
+            folder=cell.path,
         )
-    return rows
+        for cell, name in zip(newest, _named(newest), strict=True)
+    ]
 
 
-def advice(found: Sequence[Cell]) -> list[str]:
-    """What to type next, for the newest run that is finished and the newest of each state that is not."""
-    newest = sorted(found, key=lambda cell: str(cell.status.get("updated", "")), reverse=True)
+def advice(newest: Sequence[tuple[str, Path]]) -> list[str]:
+    """What to type next, for the newest run that is finished and the newest of each state that is not. newest: states
+    and folders, the newest first."""
     lines = []
     for states, said in (
         (("interrupted", "cut"), "goes on with"),
@@ -130,17 +161,17 @@ def advice(found: Sequence[Cell]) -> list[str]:
         (("finished",), "to look at"),
         (("finished",), "to color with"),
     ):
-        cell = next((cell for cell in newest if cell.state in states), None)
-        if cell is not None:
-            words = cell.path / "overrides.txt"
+        path = next((path for state, path in newest if state in states), None)
+        if path is not None:
+            words = path / "overrides.txt"
             again = shlex.join(["colorbench", *words.read_text().splitlines()]) if words.is_file() else ""
             typed = {
                 "goes on with": again,
-                "why it failed": f"colorbench sweeps failed {cell.path}",
-                "to look at": f"colorbench report {cell.path} -o report.html",
-                "to color with": f"colorbench colorize PHOTOS --model {cell.path}",
+                "why it failed": f"colorbench sweeps failed {path}",
+                "to look at": f"colorbench report {path} -o report.html",
+                "to color with": f"colorbench colorize PHOTOS --model {path}",
             }[said]
-            lines.append(f"{cell.path.name} {said}: {typed}")
+            lines.append(f"{path.name} {said}: {typed}")
     return lines
 
 
@@ -167,13 +198,14 @@ def _data(cell: Cell) -> str:
     source = str(cell.config.get("data.source.source", ""))
     root = cell.config.get("data.root")
     name = Path(str(root)).name if root and source in ("folder", "list") else source
-    return f"{name} {cell.config.get('data.size', '')} px".strip()
+    size = cell.config.get("data.size")
+    return " ".join([*filter(None, [name]), *([f"{size} px"] if size else [])])
 
 
-def _headline(cell: Cell) -> str:
+def _headline(cell: Cell) -> float:
     rows = read_jsonl(cell.path / "metrics.jsonl")
     found = [row["test/ciede2000"] for row in rows if isinstance(row.get("test/ciede2000"), int | float)]
-    return f"{found[-1]:.2f}" if found else ""
+    return found[-1] if found else math.nan
 
 
 def _ends(keys: Sequence[str]) -> list[str]:

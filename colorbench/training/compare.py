@@ -15,6 +15,7 @@ by another launcher if asked.
 """
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -71,6 +72,7 @@ def compare(words: Sequence[str], models: Sequence[str] = (), finalists: int | N
             raise UserError(f"{word}: a comparison sets it itself; models=a,b,c chooses among the families")
     options = yaml.safe_load((configuration.conf_dir() / "compare.yaml").read_text(encoding="utf-8"))
     options |= {"finalists": finalists} if finalists else {}
+    brief = options.pop("brief")  # words, not part of what a comparison is
     asked, words = words, [*options["words"], *words]
     common = configuration.compose(words)
     seconds = common["budget"]["seconds"]
@@ -91,6 +93,12 @@ def compare(words: Sequence[str], models: Sequence[str] = (), finalists: int | N
     state = _State(folder / "compare.json", plan)
     for line in left_out:
         print(f"left out: {line}")
+    first = ladder[0].seconds
+    if len(ladder) > 1 and first < brief:
+        print(
+            f"brief: {first:.0f} s for each of {len(configs)} families in the first rung say who starts fast, not who"
+            f" is best; name fewer (models=a,b,c), or budget.seconds={math.ceil(seconds * brief / first)}"
+        )
     alive = list(configs)
     for number, rung in enumerate(ladder):
         last = number == len(ladder) - 1

@@ -35,6 +35,7 @@ from colorbench.evaluation.rows import Evaluation
 from colorbench.evaluation.runs import evaluate_run
 from colorbench.family import Family
 from colorbench.metrics.suite import Suite
+from colorbench.progress import in_notebook
 from colorbench.registry import build, checked
 from colorbench.report.gallery import draw_columns
 from colorbench.report.preview import write_preview
@@ -127,7 +128,7 @@ def _train(
                 folder.set_status("finished", keep="weights")
                 Checkpoints(folder.path / "checkpoints").thin("weights")
             if config["evaluate"]:  # another protocol may be asked for; the same one is read from disk
-                _evaluate(folder, config, device)
+                _tell(folder, *_evaluate(folder, config, device))
             return Result(folder.path, True, folder.status.get("best"))
         if not folder.status:
             for other in _on_other_ranks(folder, asked, data.fingerprint):
@@ -143,8 +144,9 @@ def _train(
         try:
             with atomic.told(folder.path, _AGAIN):
                 return _fit(config, model, folder, data, ranks, device, precision, pause)
-        except (Interrupted, KeyboardInterrupt) as stop:
-            _note(folder, "interrupted", str(stop) or "interrupted")
+        except (Interrupted, KeyboardInterrupt, BrokenPipeError) as stop:
+            if folder.status.get("state") != "finished":  # then its table was not read to the end
+                _note(folder, "interrupted", str(stop) or "interrupted")
             raise
         except Exception as error:
             _note(folder, "failed", f"{type(error).__name__}: {error}", traceback.format_exc())
@@ -230,9 +232,10 @@ def _fit(
             return Result(folder.path, False, outcome.best)
         if ranks.first:
             folder.set_status("trained", **facts)
-            rows = None
+            rows = judged = None
             if config["evaluate"]:
-                done = _evaluate(folder, config, device)
+                judged = _evaluate(folder, config, device)
+                done = judged[0]
                 journal.log(outcome.clock.images, {f"test/{k}": float(v.mean()) for k, v in done.per_image.items()})
                 if done.protocol.gallery:
                     journal.picture(outcome.clock.images, "test/picture", folder.path / "picture.png")
@@ -242,6 +245,8 @@ def _fit(
             result = open_run(folder.path).checkpoint()
             for logger in loggers:
                 logger.finish(folder.status, rows, result)
+            if judged:
+                _tell(folder, *judged)
         ranks.leave()
         return Result(folder.path, False, outcome.best)
 
@@ -363,8 +368,8 @@ def _rehearse(config: Mapping[str, Any], data: DataSet, device: torch.device) ->
     )
 
 
-def _evaluate(folder: RunFolder, config: Mapping[str, Any], device: torch.device) -> Evaluation:
-    """Judge the run on the test split, print its rows between the trivial ones, and draw gray | truth | model."""
+def _evaluate(folder: RunFolder, config: Mapping[str, Any], device: torch.device) -> tuple[Evaluation, Path | None]:
+    """Judge the run on the test split, and draw gray | truth | model."""
     output = Path(config["output"])
     done = evaluate_run(
         folder.path,
@@ -380,11 +385,17 @@ def _evaluate(folder: RunFolder, config: Mapping[str, Any], device: torch.device
     picture = None
     if done.protocol.gallery:
         picture = write_preview([*trivial, done], folder.path / "picture.png", samples=samples)
-    show([sheet(by_protocol(gather([folder.path]))[0])])
+    return done, picture
+
+
+def _tell(folder: RunFolder, done: Evaluation, picture: Path | None) -> None:
+    """The run's row between the trivial ones, and where things lie: the last that a run does, as a reader may have
+    left. A notebook shows the table of the run that it was given."""
+    if not in_notebook():
+        show([sheet(by_protocol(gather([folder.path]))[0])])
     print(f"rows: {done.folder}\ncurves: {folder.path / 'curves.png'}")
     if picture:
         print(f"picture: {picture}")
-    return done
 
 
 def _facts(

@@ -141,6 +141,44 @@ def test_results_of_an_empty_folder_say_what_to_do(tmp_path):
         colorbench.results(tmp_path)
 
 
+def test_runs_are_listed_with_numbers_that_can_be_computed_with(tmp_path):
+    for seed, state in enumerate(("finished", "interrupted")):
+        run = tmp_path / "study" / f"unet-{seed}"
+        run.mkdir(parents=True)
+        (run / "config.yaml").write_text(f"run: {{model: unet}}\nmodel: {{family: unet}}\nseed: {seed}\n")
+        (run / "status.json").write_text(f'{{"state": "{state}", "images_seen": 64, "updated": "2026-01-0{seed + 1}"}}')
+    (tmp_path / "study" / "unet-0" / "metrics.jsonl").write_text('{"images_seen": 64, "test/ciede2000": 12.5}\n')
+    found = colorbench.list_runs(tmp_path)
+    assert list(found["seed"]) == [1, 0]  # the newest first
+    assert list(found["images"]) == [0, 64]  # no checkpoint: it would begin with nothing
+    assert found["ciede2000"].min() == 12.5
+    assert list(colorbench.list_runs(tmp_path, state="finished")["folder"]) == [tmp_path / "study" / "unet-0"]
+    with pytest.raises(UserError, match="no run is failed"):
+        colorbench.list_runs(tmp_path, state="failed")
+
+
+def test_what_is_judged_again_is_read_and_shown(outputs, monkeypatch, capsys):
+    from colorbench import api
+    from colorbench.commands import evaluate
+    from colorbench.evaluation.rows import Evaluation
+
+    (rows,) = (outputs / "default").glob("poor*/eval/*")
+    run, asked = rows.parents[1], []
+    (run / "config.yaml").touch()
+    monkeypatch.setattr(
+        "colorbench.evaluation.runs.evaluate_run",
+        lambda path, **how: asked.append((path, how)) or Evaluation.read(rows),
+    )
+    found = api.evaluate(run, overrides=["sampler.steps=5"], device="cpu", force=True)
+    assert (asked[0][0], asked[0][1]["sampler"], asked[0][1]["force"]) == (run, ["sampler.steps=5"], True)
+    assert found.folders == [rows]
+    evaluate.main([str(run), "--device", "cpu"])
+    assert capsys.readouterr().out.splitlines()[-1] == str(rows)
+    (run / "config.yaml").unlink()
+    with pytest.raises(UserError, match="not a run folder"):
+        api.evaluate(run)
+
+
 @pytest.mark.slow
 def test_a_run_is_trained_read_loaded_and_skipped_the_second_time(tmp_path):
     run = colorbench.train("data.cache=" + str(tmp_path / "cache"), model="resnet", output=tmp_path, **SMALL)

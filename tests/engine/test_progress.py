@@ -119,7 +119,7 @@ def test_in_a_notebook_one_line_below_the_cell_is_drawn_anew(watch, monkeypatch,
             shown[-1].append(data["text/plain"])
 
     monkeypatch.setattr("IPython.display.DisplayHandle", Handle)
-    monkeypatch.setattr(module, "_in_notebook", lambda: True)
+    monkeypatch.setattr(module, "in_notebook", lambda: True)
     line = Progress("unet")
     for images in (10, 20, 30):
         watch.now += 1

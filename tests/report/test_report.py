@@ -127,7 +127,8 @@ SCRIPT = """
   const second = at('viewer-title').textContent, samples = $$('#samples img').length;
   at('close').click();
   report({ down, up, aria, models, found, before, after, best, worst, disputed,
-           open, first, second, bar, lit, label, samples, closed: !viewer.open });
+           words: $$('select option').map(o => o.textContent), open,
+           first, second, bar, lit, label, samples, closed: !viewer.open });
 """
 
 
@@ -223,6 +224,12 @@ def test_sorting_filters_and_columns_work(result: dict) -> None:
     assert sorted(result["models"]) == ["dull", "sampler", "vivid"]
     assert result["found"] == ["vivid"]
     assert result["after"] == result["before"] + 1
+
+
+@needs_browser
+def test_what_can_be_chosen_is_said_in_words(result: dict) -> None:
+    assert not [word for word in result["words"] if "_" in word or word.startswith(("val/", "train/"))]
+    assert {"validation: joint score", "validation: PSNR", "training: seconds"} <= set(result["words"])
 
 
 @needs_browser

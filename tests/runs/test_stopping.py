@@ -82,6 +82,33 @@ def test_a_run_that_is_stopped_is_one_line_and_goes_on(where, name, processes, o
     assert [json.loads(file.read_text())["state"] for file in tmp_path.rglob("status.json")] == ["finished"]
 
 
+@pytest.mark.parametrize(
+    ("where", "state"),
+    [
+        ("colorbench.engine.engine:Engine._step", "interrupted"),
+        ("colorbench.training.train:_tell", "finished"),
+    ],
+)
+def test_a_run_whose_reader_leaves_is_saved_and_goes_on(where, state, processes, overrides, tmp_path):
+    """``colorbench ... | head``, at any moment; what was only told is done."""
+    import driver
+
+    words = overrides(f"data.cache={tmp_path / 'cache'}", *QUICK)
+    child = processes.Process(target=driver.unheard, args=(words, where))
+    child.start()
+    child.join(280)
+    assert child.exitcode == 141
+    (file,) = tmp_path.rglob("status.json")
+    said = json.loads(file.read_text())
+    assert said["state"] == state
+    assert (file.parent / "checkpoints" / "last" / "state.pt").is_file()
+    child = processes.Process(target=driver.stopped, args=(words, str(tmp_path / "log.txt"), "os:abort", 0))
+    child.start()
+    child.join(280)
+    assert child.exitcode == 0
+    assert json.loads(file.read_text())["state"] == "finished"
+
+
 def test_what_is_ignored_stays_ignored(processes, overrides, tmp_path):
     """nohup: the terminal may close."""
     import driver

@@ -5,6 +5,7 @@ import yaml
 
 from colorbench.commands.runs import main as listed
 from colorbench.commands.sweeps import main
+from colorbench.engine.checkpoint import Checkpoints
 from colorbench.errors import UserError
 from colorbench.runs import ledger as sweeps
 from colorbench.runs.run import find_runs
@@ -112,12 +113,12 @@ def test_runs_are_listed_the_newest_first_with_what_to_type_next(tmp_path, capsy
     old = cell(tmp_path, "unet", 0, "finished", images_seen=1200, updated="2026-01-01T10:00:00Z")
     (old / "metrics.jsonl").write_text(json.dumps({"images_seen": 1200, "test/ciede2000": 12.345}) + "\n")
     new = cell(tmp_path, "gan", 0, "interrupted", updated="2026-01-02T10:00:00Z")
-    (new / "metrics.jsonl").write_text(json.dumps({"images_seen": 512, "train/loss": 1.0}) + "\n")
+    Checkpoints(new / "checkpoints").save(512, {}, {}, {})
     (new / "overrides.txt").write_text("model=gan\nphases=[{until: 20%}]\n")
     assert listed([str(tmp_path)]) is None
     heads, first, second, *rest = capsys.readouterr().out.splitlines()
     assert heads.split()[-2:] == ["CIEDE2000", "folder"]
-    assert first.split() == ["2026-01-02", "10:00", "interrupted", "gan", "px", "0", "512", str(new)]
+    assert first.split() == ["2026-01-02", "10:00", "interrupted", "gan", "0", "512", str(new)]
     assert second.split()[-2:] == ["12.35" if "12.35" in second else "12.34", str(old)]
     assert f"{new.name} goes on with: colorbench model=gan 'phases=[{{until: 20%}}]'" in rest
     assert any(line.startswith(f"{old.name} to look at: colorbench report") for line in rest)
@@ -133,9 +134,10 @@ def test_only_runs_of_a_state_are_listed_where_one_is_asked_for(tmp_path, capsys
         listed([str(tmp_path), "--state", "running"])
 
 
-def test_an_interrupted_run_says_how_far_it_came_and_rows_stay_short(tmp_path, capsys):
-    folder = cell(tmp_path, "unet", 0, "interrupted")
-    (folder / "metrics.jsonl").write_text(json.dumps({"images_seen": 512}) + "\n")
+def test_an_interrupted_run_says_where_it_goes_on_and_rows_stay_short(tmp_path, capsys):
+    folder = cell(tmp_path, "unet", 0, "interrupted", images_seen=128)  # as of an earlier pause
+    (folder / "metrics.jsonl").write_text(json.dumps({"images_seen": 480}) + "\n")
+    Checkpoints(folder / "checkpoints").save(512, {}, {}, {})
     other = cell(tmp_path, "unet", 1, "finished", images_seen=1200)
     config = yaml.safe_load((other / "config.yaml").read_text())
     changed = {**config, "model": {"family": "unet", "phases": [{"until": "20%", "weights": {"a": 0.0}}] * 9}}
@@ -144,6 +146,22 @@ def test_an_interrupted_run_says_how_far_it_came_and_rows_stay_short(tmp_path, c
     lines = capsys.readouterr().out.splitlines()
     assert "512" in next(line for line in lines if "interrupted" in line)
     assert max(len(line.partition(str(tmp_path))[0]) for line in lines) <= 120
+
+
+def test_a_sweep_shows_what_differs_in_it_and_not_what_differs_from_other_sweeps(tmp_path, capsys):
+    for seed in (0, 1):
+        cell(tmp_path, "unet", seed, "finished", images_seen=1200)
+    other = cell(tmp_path, "gan", 0, "finished", images_seen=1200)
+    config = yaml.safe_load((other / "config.yaml").read_text())
+    source = {"source": "folder", **{f"setting{i}": i for i in range(20)}}
+    changed = {**config, "data": {"root": "/pictures/cats", "size": 64, "source": source}}
+    (other / "config.yaml").write_text(yaml.safe_dump(changed))
+    assert main(["status", str(tmp_path)]) == 0
+    first, second = capsys.readouterr().out.split("\n\n")[:2]
+    assert second.splitlines()[0] == f"{tmp_path / 'study'}"
+    assert second.splitlines()[1].split() == ["state", "images", "model", "seed", "folder"]
+    assert first.splitlines()[0] == f"{tmp_path / 'study'}, cats 64 px"
+    assert first.splitlines()[1].split() == ["state", "images", "model", "folder"]
 
 
 def test_what_killed_processes_left_in_a_run_is_gone_when_it_is_owned_again(tmp_path):

@@ -138,6 +138,18 @@ def test_two_workers_find_what_one_process_would_and_the_other_launcher_finds_it
     assert "hydra" not in next(line for line in capfd.readouterr().out.splitlines() if line.startswith("longer:"))
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(36, True), (360, False)])
+def test_a_first_rung_of_seconds_is_told_before_it_begins(words, monkeypatch, capsys, seconds, told):
+    def stopped(config, **more):
+        raise Interrupted("stopped by a test")
+
+    monkeypatch.setattr(compare, "train", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        main([*words, f"budget.seconds={seconds}"])
+    said = "brief: 6 s for each of 3 families in the first rung say who starts fast, not who is best; name fewer "
+    assert (f"{said}(models=a,b,c), or budget.seconds=360\n" in capsys.readouterr().out) is told
+
+
 def test_a_launcher_that_is_not_there_is_one_line(words, tmp_path):
     with pytest.raises(UserError, match="hydra/launcher=wokers"):
         main([*words, "hydra/launcher=wokers"])

@@ -213,13 +213,13 @@ if (spread.length) { $("dist-metric").addEventListener("change", drawDistributio
 
 // --------------------------------------------------------------------------------------------------- training curves
 const curveKeys = [...new Set(Object.values(data.curves).flatMap(c => Object.keys(c)))].sort((a, b) => a.startsWith("val/") === b.startsWith("val/") ? a.localeCompare(b) : a.startsWith("val/") ? -1 : 1);
-fill($("curve-key"), curveKeys.map(k => [k, k]), curveKeys.includes("val/delta_e76") ? "val/delta_e76" : curveKeys[0]);
+fill($("curve-key"), curveKeys.map(k => [k, data.curveTitles[k]]), ["val/joint", "val/delta_e76"].find(k => curveKeys.includes(k)) ?? curveKeys[0]);
 function drawCurves() {
   const key = $("curve-key").value;
   const series = Object.entries(data.curves).filter(([, c]) => c[key]?.length).map(([label, c]) => ({ label, points: c[key] }));
   const xs = series.flatMap(s => s.points.map(p => p[0])), ys = series.flatMap(s => s.points.map(p => p[1])).sort((a, b) => a - b);
   const q = s => ys[Math.round(s * (ys.length - 1))];
-  const { node, X, Y, box } = frame({ x: [Math.min(...xs), Math.max(...xs)], y: pad(ys.length > 40 ? q(0.01) : q(0), ys.length > 40 ? q(0.99) : q(1)), xLabel: "images seen", yLabel: key, label: `${key} during training of ${series.map(s => s.label).join(", ")}` });
+  const { node, X, Y, box } = frame({ x: [Math.min(...xs), Math.max(...xs)], y: pad(ys.length > 40 ? q(0.01) : q(0), ys.length > 40 ? q(0.99) : q(1)), xLabel: "images seen", yLabel: data.curveTitles[key], label: `${data.curveTitles[key]} during training of ${series.map(s => s.label).join(", ")}` });
   const clip = svg("clipPath", { id: "clip" }, svg("rect", { x: box.l, y: box.t - 6, width: box.r - box.l + 4, height: box.b - box.t + 8 }));
   node.prepend(clip);
   for (const s of series) node.append(svg("polyline", { points: s.points.map(p => `${X(p[0])},${Y(p[1])}`).join(" "), fill: "none", stroke: colorOf[s.label] ?? "#888", "stroke-width": 1.8, "clip-path": "url(#clip)" }, svg("title", {}, s.label)));
