@@ -11,9 +11,9 @@ def pages() -> dict[str, str]:
     """{address: Markdown}."""
     parts = [
         "# Commands\n\n`colorbench KEY=VALUE ...` trains; every other verb is below, as its `--help` prints it.\n",
-        f"## colorbench --help\n\n```text\n{help_text()}\n```\n",
+        f"## colorbench --help\n\n```console\n{help_text()}\n```\n",
     ]
-    parts += [f"## {verb}\n\n{line}.\n\n```text\n{helped(verb)}\n```\n" for verb, line in verbs().items()]
+    parts += [f"## {verb}\n\n{line}.\n\n```console\n{helped(verb)}\n```\n" for verb, line in verbs().items()]
     return {"reference/commands.md": "\n".join(parts)}
 
 
