@@ -6,7 +6,7 @@ RUNS ?= outputs
 ARGS ?=
 TORCH ?= # an index of PyTorch's wheels, for a smaller installation without CUDA
 
-.PHONY: help setup run test test-slow lint table report dashboard demo docs doctor smoke release-check pythons bench bench-engine bench-data bench-augment bench-metrics bench-export clean
+.PHONY: help setup run test test-slow lint table report dashboard demo docs doctor smoke release-check hydra-next pythons bench bench-engine bench-data bench-augment bench-metrics bench-export clean
 
 setup: $(VENV)/.installed ## a virtual environment with everything that make test and make run need
 
@@ -64,6 +64,9 @@ smoke: setup ## every part once, in seconds: a tiny run of the default model
 
 release-check: setup ## the wheel, and make run's job from it alone in an empty environment
 	PYTHON=$(BIN)/python .ci/release-check
+
+hydra-next: setup ## what composes, is swept and named, and a run, with Hydra's next version in place of the pinned one
+	PYTHON=$(BIN)/python .ci/hydra-next
 
 pythons: setup ## the wheel and the smoke run under every Python from 3.11 to 3.13 that is found here
 	PYTHON=$(BIN)/python .ci/pythons

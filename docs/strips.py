@@ -104,7 +104,8 @@ def said(run: Run) -> str:
     """How the run was made, in half a line."""
     config, status = run.config, run.status
     trunk = config["trunk"].get("name", "no trunk")
-    return f"{config['data']['size']} px, {trunk}, {status['images_seen']:,} pictures seen, seed {config['seed']}"
+    spent = f"{status['images_seen']:,} pictures seen in {status['seconds']:,.0f} s"
+    return f"{config['data']['size']} px, {trunk}, {spent}, seed {config['seed']}"
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ SCRIPT = """
   const second = at('viewer-title').textContent, samples = $$('#samples img').length;
   at('close').click();
   report({ down, up, aria, models, found, before, after, best, worst, disputed,
-           words: $$('select option').map(o => o.textContent), open,
+           words: $$('#curve-key option').map(o => o.textContent), open,
            first, second, bar, lit, label, samples, closed: !viewer.open });
 """
 
