@@ -6,7 +6,7 @@ RUNS ?= outputs
 ARGS ?=
 TORCH ?= # an index of PyTorch's wheels, for a smaller installation without CUDA
 
-.PHONY: help setup run test test-slow lint table report dashboard demo docs doctor smoke release-check hydra-next pythons bench bench-engine bench-data bench-augment bench-metrics bench-export clean
+.PHONY: help setup run test test-slow lint table report dashboard demo docs doctor smoke release-check hydra-next pythons bench bench-quick bench-usual bench-scenes bench-crowd bench-engine bench-data bench-augment bench-metrics bench-export clean
 
 setup: $(VENV)/.installed ## a virtual environment with everything that make test and make run need
 
@@ -72,10 +72,27 @@ pythons: setup ## the wheel and the smoke run under every Python from 3.11 to 3.
 	PYTHON=$(BIN)/python .ci/pythons
 
 bench: setup ## every benchmark that needs no pictures of yours, as tables with processor, versions, command: outputs/bench.md
+	@$(MAKE) --no-print-directory bench-all ENGINE="--seconds 15" DATA= AUGMENT= METRICS= USUAL= SCENES= CROWD=
+
+bench-quick: setup ## the same in a tenth of the time: smaller pictures, fewer rounds, the same ratios
+	@$(MAKE) --no-print-directory bench-all ENGINE="--batch 4 --size 32 --seconds 2" DATA="--seconds 1" AUGMENT="--rounds 2" \
+	  METRICS="--pictures 8 --repeats 1" USUAL=--quick SCENES="--count 30" CROWD="--seconds 5"
+
+bench-all:
 	@mkdir -p outputs
-	@for name in engine data augment metrics; do \
-	  printf '\n## %s\n\n' "$$name"; $(BIN)/python benchmarks/$$name.py; \
+	@for each in "scenes $(SCENES)" "usual $(USUAL)" "engine $(ENGINE)" "crowd $(CROWD)" "data $(DATA)" "augment $(AUGMENT)" \
+	  "metrics $(METRICS)"; do set -- $$each; name=$$1; shift; \
+	  printf '\n## %s %s\n\n' "$$name" "$$*"; $(BIN)/python benchmarks/$$name.py "$$@"; \
 	done | tee outputs/bench.md
+
+bench-usual: setup ## the usual pix2pix at its own setting: a step's time, and the time to a stated quality
+	$(BIN)/python benchmarks/usual.py
+
+bench-scenes: setup ## scenes that a processor second paints
+	$(BIN)/python benchmarks/scenes.py
+
+bench-crowd: setup ## two threads alone and beside a busy process, asleep or spinning while they wait
+	$(BIN)/python benchmarks/crowd.py
 
 bench-engine: setup ## training through the engine against a loop by hand, images per second and their ratio
 	$(BIN)/python benchmarks/engine.py

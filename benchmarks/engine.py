@@ -20,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -49,8 +49,7 @@ COLUMNS = (
     "share of matrix peak",
 )
 
-
-SILENCE = {"log_every": 10**9, "validate_every": 10**9, "channels_last": False, "checkpoint_seconds": 10**6}
+SILENCE = {"log_every": 10**9, "validate_every": 10**9, "checkpoint_seconds": 10**6}
 """Of the engine's settings: no log, no validation, no saving while it is measured."""
 
 
@@ -117,47 +116,7 @@ def compare(
     counter = FlopCounterMode(display=False)
     with counter:
         hand.step(batches[0])
-    block = 1 if device.type == "cpu" else 10
-    times: dict[str, list[float]] = {"engine": [], "hand": []}
-
-    def stream(start: int) -> Iterator[Batch]:
-        ends = time.perf_counter() + seconds
-        i = 0
-        while True:
-            asked = now(device)
-            for k in range(block):
-                hand.step(batches[(i + k) % 4])
-            times["hand"].append((now(device) - asked) / block)
-            begun = now(device)
-            for k in range(block):
-                yield batches[(i + k) % 4]
-            times["engine"].append((now(device) - begun) / block)
-            i += block
-            if time.perf_counter() > ends and len(times["hand"]) > 6:
-                raise Enough
-
-    with tempfile.TemporaryDirectory() as scratch:
-        engine = Engine(
-            family=family,
-            batches=stream,
-            optim=config["optim"],
-            phases={"phases": []},
-            budget=Budget(images=10**9, seconds=None),
-            settings=Settings(
-                **{**config["engine"], "log_every": 10**9, "validate_every": 10**9, "channels_last": False}
-            ),
-            batch_size=count,
-            seed=0,
-            device=device,
-            precision=precision,
-            folder=Path(scratch),
-            record=Silent(),
-            monitor=Silent(),
-            progress=Progress(model, quiet=True),
-        )
-        with suppress(Enough):
-            engine.fit()
-    ours, theirs = (statistics.median(times[name][2:]) for name in ("engine", "hand"))
+    ours, theirs = race(family, hand.step, batches, config, device, precision, seconds)
     return {
         "model": model,
         "batch": count,
@@ -167,6 +126,64 @@ def compare(
         "GFLOP/image": counter.get_total_flops() / count / 1e9,
         "share of matrix peak": counter.get_total_flops() / ours / peak(device, precision),
     }
+
+
+def race(
+    family: Family,
+    step: Callable[[Batch], None],
+    batches: Sequence[Batch],
+    config: Mapping[str, Any],
+    device: torch.device,
+    precision: str,
+    seconds: float,
+    *,
+    channels_last: bool = False,
+    rounds: int = 6,
+) -> tuple[float, float]:
+    """(Processor) seconds of a step of ``Engine.fit`` and of a ``step`` by hand, in turn, for so many seconds and
+    rounds; medians."""
+    block = 1 if device.type == "cpu" else 10
+    times: dict[str, list[float]] = {"engine": [], "hand": []}
+
+    def stream(start: int) -> Iterator[Batch]:
+        ends = time.perf_counter() + seconds
+        i = 0
+        while True:
+            asked = now(device)
+            for k in range(block):
+                step(batches[(i + k) % 4])
+            times["hand"].append((now(device) - asked) / block)
+            begun = now(device)
+            for k in range(block):
+                yield batches[(i + k) % 4]
+            times["engine"].append((now(device) - begun) / block)
+            i += block
+            if time.perf_counter() > ends and len(times["hand"]) > rounds:
+                raise Enough
+
+    settings = {**config["engine"], **SILENCE, "channels_last": channels_last}
+    with tempfile.TemporaryDirectory() as scratch:
+        engine = Engine(
+            family=family,
+            batches=stream,
+            optim=config["optim"],
+            phases={"phases": []},
+            budget=Budget(images=10**9, seconds=None),
+            settings=Settings(**settings),
+            batch_size=len(batches[0]),
+            seed=0,
+            device=device,
+            precision=precision,
+            folder=Path(scratch),
+            record=Silent(),
+            monitor=Silent(),
+            progress=Progress("", quiet=True),
+        )
+        with suppress(Enough):
+            engine.fit()
+    skipped = min(2, rounds // 2)
+    ours, theirs = (statistics.median(times[name][skipped:]) for name in ("engine", "hand"))
+    return ours, theirs
 
 
 class Enough(Exception):

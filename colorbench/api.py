@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from colorbench.errors import UserError
 from colorbench.runs.cells import expanded
-from colorbench.runs.config import choices, compose, conf_dir, described, flatten, normalize
+from colorbench.runs.config import compose, composed, conf_dir, described, flatten, normalize
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -87,8 +87,7 @@ def train(*overrides: str, config_dirs: Sequence[str | Path] = (), **keys: Any) 
 
     words = [*overrides, *_words(keys)]
     folders = [str(folder) for folder in config_dirs]
-    config = compose(words, folders)
-    chosen = choices(words, folders)
+    config, chosen = composed(words, folders)
     experiment = chosen.get("experiment", "default")
     typed = expanded(normalize(words), [conf_dir(), *map(Path, folders)])
     done = carry_out(config, model=chosen["model"], experiment=experiment, overrides=typed, choices=chosen)

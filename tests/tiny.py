@@ -33,6 +33,7 @@ TINY = [
     "protocol.draws=2",
     "protocol.limit=8",
 ]
+UNJUDGED = ("budget.images=16", "monitor.previews=0", "evaluate=false")
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +55,27 @@ def overrides(photos, tmp_path, tmp_path_factory) -> Callable[..., list[str]]:
         return [*TINY, f"data.root={photos}", f"data.cache={cache}", f"output={tmp_path / 'outputs'}", *changes]
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def undrawn():
+    """The runs of this process draw no curves, which are half of a tiny run's time; those of the command line do."""
+    from colorbench.training import train
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "draw_curves", lambda *_: None)
+        yield
+
+
+@pytest.fixture(scope="session")
+def trained(photos, tmp_path_factory) -> Path:
+    """The folder of a tiny run that is finished and was not judged; to read from."""
+    from colorbench.runs.config import compose
+    from colorbench.training.train import train
+
+    words = [*TINY, f"data.root={photos}", f"data.cache={tmp_path_factory.getbasetemp() / 'cache'}", *UNJUDGED]
+    words.append(f"output={tmp_path_factory.mktemp('trained')}")
+    return train(compose(words), model="unetgan", experiment="default", overrides=words).path
 
 
 @pytest.fixture

@@ -18,9 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.filters import sobel, window
-from skimage.registration import phase_cross_correlation
-from skimage.transform import downscale_local_mean
 
 Gray = NDArray[np.float64]
 _COARSE = 128  # px: the coarsest level is the first one whose shorter side is not larger
@@ -65,6 +62,8 @@ def overlay(still: Gray, others: dict[str, Gray]) -> tuple[dict[str, Gray], tupl
 
 def shift(still: Gray, other: Gray) -> tuple[int, int]:
     """(down, right): pixels by which ``other`` must move to lie over ``still``. Raises Misfit."""
+    from skimage.transform import downscale_local_mean  # here: a second, and every run imports every source
+
     levels = [(still, other)]
     while min(levels[-1][0].shape) > _COARSE:
         levels.append(tuple(downscale_local_mean(x, (2, 2)) for x in levels[-1]))
@@ -81,6 +80,9 @@ def shift(still: Gray, other: Gray) -> tuple[int, int]:
 
 
 def _residual(still: Gray, other: Gray) -> NDArray[np.int_]:
+    from skimage.filters import sobel, window
+    from skimage.registration import phase_cross_correlation
+
     height, width = still.shape
     y, x = int(_MARGIN * height), int(_MARGIN * width)
     edges = [sobel(np.log(part[y : height - y, x : width - x] + 0.02)) for part in (still, other)]

@@ -13,20 +13,22 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """The averaged weights of ``module``'s parameters. beta 0 turns averaging off (the average is the weights)."""
+    """The averaged weights of ``module``'s parameters. beta 0 turns averaging off: the average is the weights, and no
+    copy of them is kept."""
 
     def __init__(self, module: nn.Module, beta: float):
         self.module, self.beta, self.steps = module, beta, 0
-        self.average = {name: p.detach().clone() for name, p in module.named_parameters()}
+        self.average = {name: p.detach().clone() for name, p in module.named_parameters()} if beta else {}
 
     @torch.no_grad()
     def update(self) -> None:
         """Once after every optimizer step."""
-        beta = min(self.beta, (1 + self.steps) / (10 + self.steps)) if self.beta else 0.0
+        beta = min(self.beta, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
-        torch._foreach_lerp_(
-            list(self.average.values()), [p.detach() for _, p in self.module.named_parameters()], 1.0 - beta
-        )
+        if self.average:
+            torch._foreach_lerp_(
+                list(self.average.values()), [p.detach() for _, p in self.module.named_parameters()], 1.0 - beta
+            )
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -48,5 +50,6 @@ class Ema:
         self.steps = steps
 
     def _exchange(self) -> None:
-        for name, p in self.module.named_parameters():
-            p.data, self.average[name] = self.average[name], p.data
+        parameters = dict(self.module.named_parameters())
+        for name, average in self.average.items():
+            parameters[name].data, self.average[name] = average, parameters[name].data

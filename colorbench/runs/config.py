@@ -126,13 +126,20 @@ def normalize(argv: Sequence[str]) -> list[str]:
 
 
 def compose(overrides: Sequence[str], extra_dirs: Sequence[str] = ()) -> dict[str, Any]:
-    """The resolved configuration of one run.
+    """The resolved configuration of one run: :func:`composed` without the groups."""
+    return composed(overrides, extra_dirs)[0]
+
+
+def composed(overrides: Sequence[str], extra_dirs: Sequence[str] = ()) -> tuple[dict[str, Any], dict[str, str]]:
+    """(the resolved configuration of one run, {config group: option} of what it was composed of, but for groups without
+    an option).
 
     overrides: as typed (``model=unet``, ``data.size=64``). extra_dirs: folders of people's own yaml.
     Raises UserError: unknown option or key (with the close matches), bad syntax, a value left out.
     """
     import hydra
     from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import open_dict
     from omegaconf.errors import OmegaConfBaseException
 
     folders = [conf_dir(), *map(Path, extra_dirs)]
@@ -140,19 +147,17 @@ def compose(overrides: Sequence[str], extra_dirs: Sequence[str] = ()) -> dict[st
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-            return resolve(hydra.compose("config", overrides=[*overrides, *_search(extra_dirs)]), overrides)
+            tree = hydra.compose("config", overrides=[*overrides, *_search(extra_dirs)], return_hydra_config=True)
+            with open_dict(tree):
+                own = tree.pop("hydra")
+            return resolve(tree, overrides), chosen(own.runtime.choices)
     except (hydra.errors.HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: engine=null
         raise UserError(_explain(error, overrides)) from error
 
 
 def choices(overrides: Sequence[str], extra_dirs: Sequence[str] = ()) -> dict[str, str]:
     """{config group: option} of what :func:`compose` composes; groups without an option are left out."""
-    import hydra
-
-    words = expanded(normalize(overrides), [conf_dir(), *map(Path, extra_dirs)])
-    with hydra.initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-        tree = hydra.compose("config", overrides=[*words, *_search(extra_dirs)], return_hydra_config=True)
-    return chosen(tree.hydra.runtime.choices)
+    return composed(overrides, extra_dirs)[1]
 
 
 def _search(extra_dirs: Sequence[str]) -> list[str]:

@@ -33,6 +33,8 @@ WORDS = {
 """What a legend calls a key of the record; others by their words."""
 _PLACES = {"val": "validation", "train": "training"}
 _UNITS = 6  # columns of the grid: shared by one, two or three panels
+_WIDTH, _HEIGHT = 4.2, 3.0  # inches of a panel, with the room for its words:
+_LEFT, _RIGHT, _BELOW, _ABOVE, _TITLE = 0.7, 0.12, 0.45, 0.28, 0.3
 _NOT_TERMS = (
     "train/lr_",
     "train/phase",
@@ -52,15 +54,15 @@ def draw_curves(rows: Sequence[dict[str, Any]], file: Path, title: str) -> Path:
 
     panels = _panels(rows)
     cells = _cells(len(panels))
-    lines, wide = (
-        max((line for line, _ in cells), default=0) + 1,
-        max((_UNITS // w.stop for _, w in cells[:1]), default=1),
-    )
-    figure = Figure(figsize=(4.2 * wide, 3.0 * lines), layout="constrained")
-    grid = figure.add_gridspec(lines, _UNITS)
-    figure.suptitle(title, fontsize=11)
+    lines = max((line for line, _ in cells), default=0) + 1
+    wide, high = _WIDTH * max((_UNITS // w.stop for _, w in cells[:1]), default=1), _HEIGHT * lines + _TITLE
+    figure = Figure(figsize=(wide, high))  # places by hand: matplotlib's layouts draw everything once more to find them
+    figure.suptitle(title, fontsize=11, y=1 - 0.08 / high, va="top")
     for (name, scale, keys), (line, place) in zip(panels, cells, strict=True):
-        axes = figure.add_subplot(grid[line, place])
+        left, right = (wide * column / _UNITS for column in (place.start, place.stop))
+        bottom = high - _TITLE - _HEIGHT * (line + 1) + _BELOW
+        size = (right - left - _LEFT - _RIGHT) / wide, (_HEIGHT - _BELOW - _ABOVE) / high
+        axes = figure.add_axes(((left + _LEFT) / wide, bottom / high, *size))
         for key in keys:
             points = [(row["images_seen"], row[key]) for row in rows if key in row]
             if scale == "log" and min(y for _, y in points) <= 0:
@@ -68,7 +70,7 @@ def draw_curves(rows: Sequence[dict[str, Any]], file: Path, title: str) -> Path:
             marker = "." if len(points) < 3 else ""
             axes.plot(*zip(*points, strict=True), label=called(key), linewidth=1.4, marker=marker)
         axes.set_yscale(scale)
-        axes.set_title(name, fontsize=10)
+        axes.set_title(name, fontsize=10, y=1.0)
         axes.set_xlabel("images seen", fontsize=8)
         axes.tick_params(labelsize=8, which="both")
         axes.grid(alpha=0.25)

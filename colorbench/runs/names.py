@@ -9,6 +9,7 @@ import glob
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,7 @@ def _pictures(data: Mapping[str, Any]) -> str:
 def _differences(config: Mapping[str, Any], model: str, experiment: str) -> list[str]:
     """Of the model's own settings, or of its experiment's: as many as a name has room for."""
     known = configuration.options("experiment")
-    words = [f"model={model}", *([f"experiment={experiment}"] if experiment in known else [])]
-    usual: dict[str, Any] = {}
-    for more in ([], ["data.root=."]):  # some experiments want a folder
-        with suppress(UserError):
-            usual = usual or configuration.compose([*words, *more])
+    usual = _usual(f"model={model}", *([f"experiment={experiment}"] if experiment in known else []))
     if not usual:  # a model, or an experiment, of the user's own: its yaml is not ours to read
         return []
     mine = {"name": "", "group": "", "settings": _told_apart(config), "choices": {}}
@@ -68,6 +65,15 @@ def _differences(config: Mapping[str, Any], model: str, experiment: str) -> list
             if len("-".join([*chosen, short])) <= _WORDS:
                 chosen.append(short)
     return chosen
+
+
+@cache
+def _usual(*words: str) -> dict[str, Any]:
+    """What the words alone compose; nothing where they do not. Once in a process, which may train many runs."""
+    for more in ([], ["data.root=."]):  # some experiments want a folder
+        with suppress(UserError):
+            return configuration.compose([*words, *more])
+    return {}
 
 
 def _told_apart(config: Mapping[str, Any]) -> dict[str, Any]:

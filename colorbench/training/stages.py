@@ -15,7 +15,7 @@ from colorbench.errors import UserError
 from colorbench.registry import build, load_plugins
 from colorbench.report.preview import write_preview
 from colorbench.report.sheet import gather
-from colorbench.runs.config import choices, compose, conf_dir
+from colorbench.runs.config import composed, conf_dir
 from colorbench.training.train import train
 
 RECIPE = ("experiment=recipe_subset", "experiment=recipe_full", "experiment=recipe_perceptual")
@@ -50,7 +50,7 @@ def split(words: Sequence[str]) -> list[list[str]]:
 def run(stages: Sequence[Sequence[str]]) -> list[Path]:
     """Train the stages one after another; their run folders. UserError, before the first one trains, when one of them
     cannot be composed or its model cannot be built, for want of pretrained weights for instance."""
-    plans = [(_plan(number, words), choices(words), list(words)) for number, words in enumerate(stages, 1)]
+    plans = [(*_plan(number, words), list(words)) for number, words in enumerate(stages, 1)]
     folders: list[Path] = []
     for number, (config, chosen, words) in enumerate(plans, 1):
         start = str(folders[-1]) if folders else None
@@ -89,12 +89,12 @@ def draw(folders: Sequence[Path], names: Sequence[str]) -> Path | None:
     return write_preview([trivial["gray"], trivial["truth"], *named], folders[-1] / "stages.png")
 
 
-def _plan(number: int, words: Sequence[str]) -> dict[str, Any]:
-    """The configuration of a stage whose model was built once, for a try."""
+def _plan(number: int, words: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The configuration of a stage whose model was built once, for a try, and the options that it was composed of."""
     try:
-        config = compose(list(words))
+        config, chosen = composed(list(words))
         load_plugins(config["plugins"])
         build("family", config["model"], "model")
     except UserError as error:
         raise UserError(f"stage {number}: {error}") from error
-    return config
+    return config, chosen

@@ -8,7 +8,9 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from tiny import UNJUDGED
 
+from colorbench.commands.train import _axes
 from colorbench.runs.run import open_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -72,22 +74,14 @@ def test_a_run_that_stops_early_stands_by_its_best_checkpoint(overrides, cli, tm
     assert own.read_text() != other.read_text()
 
 
-def test_a_run_can_start_from_the_weights_of_another_and_refuses_those_of_another_model(overrides, cli, tmp_path):
-    cli(*overrides("evaluate=false"))
-    first = only(tmp_path / "outputs")
-    warm = cli(
-        *overrides("evaluate=false", f"init_from={first}", "optim.lr=1e-30", "optim.groups.discriminator.lr=1e-30")
-    )
+def test_a_run_can_start_from_the_weights_of_another_and_refuses_those_of_another_model(trained, overrides, cli):
+    words = overrides(*UNJUDGED, f"init_from={trained}")
+    warm = cli(*words, "optim.lr=1e-30", "optim.groups.discriminator.lr=1e-30")
     assert warm.returncode == 0, warm.stderr
-    other = cli(
-        *overrides("evaluate=false", f"init_from={first}", "model.generator.width=16", "model.generator.max_width=16")
-    )
+    other = cli(*words, "model.generator.width=16", "model.generator.max_width=16")
     assert other.returncode == 2
     assert "a checkpoint of another model" in other.stderr
     assert "Traceback" not in other.stderr
-    nothing = cli(*overrides("evaluate=false", "init_from=nowhere"))
-    assert nothing.returncode == 2
-    assert "not a run folder" in nothing.stderr
 
 
 def test_a_family_is_one_python_file_and_one_yaml(overrides, cli, tmp_path):
@@ -126,7 +120,7 @@ class Sepia(Family):
         return self.color.ab[None, :, None, None].expand(len(L), 2, *L.shape[2:]).clamp(-1, 1)
 ''')
     (copy / "conf/model/sepia.yaml").write_text("family: sepia\nstart: 0.1\n")
-    words = [w for w in overrides() if not w.startswith("model")]
+    words = [w for w in overrides("budget.images=16", "monitor.previews=0") if not w.startswith("model")]
     done = cli("model=sepia", *words, path=copy)
     assert done.returncode == 0, done.stderr
     assert "| sepia" in done.stdout
@@ -150,19 +144,20 @@ def test_a_run_with_plugins_trains_and_is_evaluated_by_itself_and_later_where_th
 
 
 def test_a_sweep_goes_on_after_a_failed_cell_and_exits_with_1(overrides, cli, tmp_path):
-    words = overrides("seed=0,1", "init_from=null,nowhere", "evaluate=false")
-    done = cli("-m", *words)
+    done = cli("-m", *overrides(*UNJUDGED), "init_from=nowhere,null")
     assert done.returncode == 1, done.stderr
-    states = [json.loads(p.read_text())["state"] for p in (tmp_path / "outputs").rglob("status.json")]
-    assert sorted(states) == ["failed", "failed", "finished", "finished"]
-    assert "2 run(s) failed" in done.stderr
-    assert "cell 1 of 4: seed=0 init_from=null" in done.stderr
-    assert "cell 4 of 4: seed=1 init_from=nowhere" in done.stderr
-    assert all(
-        (p.parent / "traceback.txt").exists()
-        for p in (tmp_path / "outputs").rglob("status.json")
-        if json.loads(p.read_text())["state"] == "failed"
-    )
+    found = {json.loads(p.read_text())["state"]: p.parent for p in (tmp_path / "outputs").rglob("status.json")}
+    assert {*found} == {"failed", "finished"}
+    assert "1 run(s) failed" in done.stderr
+    assert "not a run folder" in done.stderr
+    assert "cell 1 of 2: init_from=nowhere" in done.stderr
+    assert "cell 2 of 2: init_from=null" in done.stderr
+    assert (found["failed"] / "traceback.txt").exists()
+
+
+def test_cells_of_a_sweep_are_all_combinations():
+    axes = _axes(["seed=0,1", "optim.lr=0.1", "init_from=null,nowhere,x"])
+    assert axes == {"cells": 6, "keys": ["seed", "init_from"]}
 
 
 @pytest.mark.parametrize(
@@ -191,14 +186,10 @@ def test_help_lists_the_groups_and_the_verbs(cli):
         assert word in done.stdout
 
 
-def test_an_opened_run_colors_as_it_did_when_it_was_trained(overrides, cli, tmp_path):
-    import torch
-
+def test_an_opened_run_colors_as_it_did_when_it_was_trained(trained):
     from colorbench.noise import Noise
 
-    cli(*overrides("evaluate=false"))
-    run = open_run(only(tmp_path / "outputs"))
-    family = run.family(torch.device("cpu"))
+    family = open_run(trained).family(torch.device("cpu"))
     assert not family.training
     L = torch.zeros(1, 1, 16, 16)
     assert family.colorize(L, Noise.of(0, torch.tensor([1]))).shape == (1, 2, 16, 16)

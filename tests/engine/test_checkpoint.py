@@ -56,8 +56,8 @@ def test_a_resumed_run_ends_with_the_same_weights_averages_and_optimizer_states(
     assert second.clock.images == 40
     second.fit()
     assert torch.equal(weights(whole), weights(fresh))
-    for name in one.ema.average:
-        assert torch.equal(one.ema.average[name], second.ema.average[name])
+    for name, value in one.ema.state_dict().items():
+        assert torch.equal(value, second.ema.state_dict()[name])
     a, b = one.optimizers.state_dict(), second.optimizers.state_dict()
     for group in a:
         for key, state in a[group]["state"].items():

@@ -388,10 +388,11 @@ def test_a_bad_first_step_leaves_no_trace_in_weights_or_moments(tmp_path, name, 
     )
 
 
-def test_training_does_not_import_the_compiler(tmp_path):
+def test_training_imports_neither_the_compiler_nor_what_some_source_of_pictures_needs(tmp_path):
     program = (
-        "import sys, pathlib; from toys import Line, engine; "
-        "engine(Line(), pathlib.Path(sys.argv[1])).fit(); assert 'torch._dynamo' not in sys.modules"
+        "import sys, pathlib; from toys import Line, engine; from colorbench.registry import names; "
+        "engine(Line(), pathlib.Path(sys.argv[1])).fit(); assert 'scenes' in names('source'); "
+        "assert not {'torch._dynamo', 'skimage', 'webdataset', 'datasets'} & set(sys.modules)"
     )
     here = Path(__file__).resolve().parent
     paths = os.pathsep.join([str(here), str(here.parents[1])])

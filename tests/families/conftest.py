@@ -12,6 +12,7 @@ from colorbench.family import Family, Weights
 from colorbench.noise import Noise
 from colorbench.registry import build
 from colorbench.runs import config
+from colorbench.training.schema import on_paper
 
 SMALL: dict[str, Any] = {
     "width": 16,
@@ -46,7 +47,7 @@ def learners() -> list[str]:
 
 @cache
 def _learns(model: str) -> bool:
-    return bool(small(model).trainable())
+    return bool(on_paper(_shrunk(_composed(model, ())["model"])).trainable())
 
 
 def alike(models: list[str]) -> list[str]:

@@ -11,10 +11,21 @@ from colorbench.family import Weights
 from colorbench.noise import Noise
 
 TRAINED = learners()
-HEAVY = dict.fromkeys(("resnet", "resunetgan", "resunetgan_retrieval"), pytest.mark.slow)
+HEAVY = ("resnet", "resunetgan", "resunetgan_retrieval")
 """Their trunks are as wide as published: half a minute each, where many steps are made."""
 
 models = pytest.mark.parametrize("model", TRAINED)
+
+
+def many_steps() -> list:
+    """One of each group of models that train alike; only one of each family is quick, and none that is wide."""
+    found, families = [], set()
+    for model in sorted(alike(TRAINED), key=lambda name: name not in ("unet", "gan", "ddpm")):
+        family = _composed(model, ())["model"]["family"]
+        quick = model not in HEAVY and family not in families
+        families |= {family} if quick else set()
+        found.append(pytest.param(model, marks=() if quick else pytest.mark.slow))
+    return found
 
 
 def prepared(model, batch, seed=0, **changes):
@@ -124,7 +135,7 @@ def test_objectives_draw_nothing_from_the_global_generator(model, batch):
     assert torch.equal(state, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("model", [pytest.param(m, marks=HEAVY.get(m, ())) for m in alike(TRAINED)])
+@pytest.mark.parametrize("model", many_steps())
 def test_one_batch_can_be_overfitted(model):
     batch = pictures(2)
     family = prepared(model, batch, **({"duplicate": 0.0} if "retrieval" in model else {})).train()
@@ -146,7 +157,7 @@ def _error(family, batch):
     return float(torch.stack([(ab - batch.ab).abs().mean() for ab in draws]).mean())
 
 
-@pytest.mark.parametrize("model", [pytest.param(m, marks=HEAVY.get(m, ())) for m in TRAINED])
+@pytest.mark.parametrize("model", many_steps())
 def test_bfloat16_and_float32_agree_in_trend(model):
     batch, ends = pictures(4), []
     for enabled in (False, True):
@@ -159,7 +170,7 @@ def test_bfloat16_and_float32_agree_in_trend(model):
     assert ends[1] == pytest.approx(ends[0], rel=0.3)
 
 
-@pytest.mark.parametrize("model", [m for m in TRAINED if "discriminator" in small(m).trainable()])
+@pytest.mark.parametrize("model", [m for m in TRAINED if "discriminator" in _composed(m, ())["model"]])
 def test_a_term_of_weight_zero_costs_nothing(model, batch):
     family = prepared(model, batch).train()
     family.discriminator.register_forward_pre_hook(lambda *_: pytest.fail("the discriminator was asked"))

@@ -43,9 +43,9 @@ def scored(scenes: int, memory: int, draws: int) -> dict[str, np.ndarray]:
     rows: dict = {name: (model, {}) for name, model in models.items()}
     rows |= {name: ("oracle", {"answer": name}) for name in (*BELOW_THE_LAW, *SUBTLE)}
     rows |= {f"law through 1/{scale}": ("oracle", {"chroma_scale": scale}) for scale in (4, 8)}
-    found = {}
+    found, composed = {}, cache(lambda model: config.compose(["data=scenes", f"model={model}"])["model"])
     for name, (model, changes) in rows.items():
-        family = build("family", {**config.compose(["data=scenes", f"model={model}"])["model"], **changes}, "model")
+        family = build("family", {**composed(model), **changes}, "model")
         family.prepare(train.split(100))
         hats = []
         for k in range(draws if family.stochastic else 1):

@@ -118,7 +118,7 @@ def test_a_step_of_every_model_stays_on_the_device_and_waits_for_nothing(model, 
             runner._step(batch, Phase(), sums)
     assert not copies.seen
     assert {t.device.type for t in sums.totals.values()} == {"cuda"}
-    assert {t.device.type for t in runner.ema.average.values()} == {"cuda"}
+    assert {t.device.type for t in runner.ema.state_dict().values()} == {"cuda"}
     assert {t.device.type for t in runner.bad_steps.longest.values()} == {"cuda"}
     with gpu, pytest.raises(DataDependentOutputException):  # the log is where the device is waited for
         runner._log(sums, 0, Phase())

@@ -43,7 +43,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_weights_bit_for_bit(
     processes, overrides, tmp_path, precision, wanted
 ):
     words = [
-        "budget.images=1600",
+        f"budget.images={400 * wanted}",
         "engine.checkpoint_seconds=0.05",
         "engine.accumulate=2",
         f"precision={precision}",

@@ -12,7 +12,14 @@ from colorbench.runs.run import Run, open_run
 from colorbench.training.train import train
 
 CONSTANT = "optim.decay={decay:constant,warmup:0}"
-FREE = [CONSTANT, "engine.log_every=8", "engine.validate_every=32", "monitor.previews=0", "evaluate=false"]
+FREE = [
+    CONSTANT,
+    "engine.log_every=8",
+    "engine.validate_every=32",
+    "monitor.images=2",
+    "monitor.previews=0",
+    "evaluate=false",
+]
 
 
 @pytest.fixture
@@ -85,8 +92,8 @@ def test_a_rate_that_falls_with_the_budget_begins_with_nothing_and_says_what_to_
     "words",
     [
         ["optim.decay={decay:trapezoid,warmup:0,cooldown:0.5}"],
-        ["optim.decay={decay:linear,start:0.5}"],
-        ["optim.decay={decay:step,every:0.5,gamma:0.1}"],
+        pytest.param(["optim.decay={decay:linear,start:0.5}"], marks=pytest.mark.slow),
+        pytest.param(["optim.decay={decay:step,every:0.5,gamma:0.1}"], marks=pytest.mark.slow),
         [CONSTANT, "phases.phases=[{until:50%,updates:[generator]},{}]"],
     ],
 )

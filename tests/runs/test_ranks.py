@@ -2,7 +2,6 @@
 
 import io
 import json
-import multiprocessing
 import os
 import socket
 import subprocess
@@ -41,14 +40,12 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-def test_two_ranks_take_the_steps_of_one(tmp_path):
-    sys.path.insert(0, HERE)
+def test_two_ranks_take_the_steps_of_one(processes, tmp_path):
     from driver import share
     from toys import Line, engine, weights
 
-    context = multiprocessing.get_context("spawn")
     port = free_port()
-    workers = [context.Process(target=share, args=(rank, port, str(tmp_path))) for rank in range(2)]
+    workers = [processes.Process(target=share, args=(rank, port, str(tmp_path))) for rank in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -126,7 +123,7 @@ def gap(folder, families, pictures, optim):
 
 
 EVERY = [pictures(8, 16, seed) for seed in range(3)]
-QUICK = ("unetgan", "pix2pix", "vae")
+QUICK = ("unetgan", "vae")
 SLOW = (pytest.mark.slow, pytest.mark.timeout(3600))
 MODELS = [pytest.param(m, marks=() if m in QUICK else SLOW) for m in alike(learners())]
 
@@ -190,6 +187,7 @@ def test_two_ranks_and_each_models_own_optimizer_differ_by_rounding_and_by_nothi
     assert found <= 1e-10, worst
 
 
+@pytest.mark.slow
 def test_torchrun_makes_one_run_and_skips_it_the_second_time(overrides, tmp_path):
     command = [
         sys.executable,

@@ -18,7 +18,7 @@ WHERE = {
     "saving": "colorbench.engine.checkpoint:Checkpoints.save",
     "evaluating": "colorbench.training.train:evaluate_run",
 }
-OFTEN = [*zip(WHERE, (*SIGNALS, "SIGTERM", "SIGINT"), strict=True)]
+OFTEN = [("preparing", "SIGINT"), ("training", "SIGUSR1"), ("saving", "SIGTERM"), ("evaluating", "SIGHUP")]
 QUICK = ("budget.images=16", "monitor.previews=0", "metrics=fast", "protocol.draws=1")
 BELL = """
 import os, runpy, signal, sys
