@@ -2,6 +2,17 @@
 
 Of every convolution the output channels with the largest filters stay. Pruned alone the network answers worse; the
 command that is printed trains it on, from its weights. How: colorbench/inference/prune.py.
+
+    pruned     unet, unetcolorizer, autoencoder (the generators of unetgan and gan too), with batch or instance norm
+    refused    resnet, resunet        residual sums: a channel goes only if it goes from every term of its sum
+               latent, film           a vector, spread over channels and added to, or a factor of, every scale
+               denoiser               a vector of the time, sums, and group norm, whose groups are of a fixed size
+               diffusers_unet         the same, in another library's code
+               dit, sequence, tarflow words of one width, from end to end of a transformer
+               querydecoder           queries that meet every map in one width, and layer norms
+               features, pyramid      maps of a width that the part above them expects
+               pix2pix                its masks of noise, whose shapes are those of its channels
+    no answer  patch, convolutional, projected (discriminators), embedding, thumbnail (embedders): they color nothing
 """
 
 from collections.abc import Sequence

@@ -11,12 +11,7 @@ any other. Pruned alone it answers worse; the command that is printed trains it 
 Which layer reads which channel is not written down anywhere, it is seen: for one pass every convolution answers with
 the names of its channels instead of values, and each layer reads them from its input, through whatever concatenations,
 enlargements and poolings lie between. A sum of two maps gives a name that nobody has, and so has no filter to go by:
-
-    pruned     unet, unetcolorizer, autoencoder (the generators of unetgan and gan too), with batch or instance norm
-    refused    resnet, resunet     residual sums: a channel goes only if it goes from every term of its sum
-               latent              a vector, spread over channels and added to every scale
-               denoiser            a vector of the time, sums, and group norm, whose groups are of a fixed size
-               pix2pix             its masks of noise, whose shapes are those of its channels
+which networks are pruned, which refused and why, stands in ``colorbench prune --help``.
 """
 
 import copy

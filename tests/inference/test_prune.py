@@ -1,5 +1,6 @@
 """Fewer channels: nothing changes when only dead ones go, and what is left trains, saves and exports."""
 
+import re
 import shlex
 
 import numpy as np
@@ -15,6 +16,7 @@ from colorbench.engine.checkpoint import Checkpoints
 from colorbench.errors import UserError
 from colorbench.inference import portable, prune
 from colorbench.inference.anatomy import anatomy
+from colorbench.registry import lookup, names
 from colorbench.runs.run import open_run
 
 from .conftest import MODELS, REGRESSION, UNET, colorful
@@ -79,6 +81,14 @@ def test_the_configuration_describes_the_pruned_model_alone(tmp_path):
     L = torch.rand(1, 1, 16, 16) * 2 - 1
     with torch.no_grad():
         assert torch.equal(again.network(L), slim.network(L))
+
+
+def test_the_help_says_of_every_network_whether_it_is_pruned(capsys):
+    with pytest.raises(SystemExit):
+        prune_main(["--help"])
+    said = set(re.findall(r"\w+", capsys.readouterr().out))
+    ours = {name for name in names("network") if lookup("network", name).__module__.startswith("colorbench.")}
+    assert ours - said == set()
 
 
 def test_models_whose_channels_are_summed_or_mixed_are_refused():

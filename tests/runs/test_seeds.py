@@ -65,6 +65,8 @@ DOCUMENTS: dict[tuple[str, ...], dict[str, Any]] = {
         "optim.decay.every": 0.25,
         "optim.decay.gamma": 0.1,
         "engine.patience": 3,
+        "engine.validate_every": "8.3334%",
+        "engine.keep_every": "25%",
         "monitor.best": "val/ab_l1",
         "protocol.limit": 100,
     },
