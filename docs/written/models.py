@@ -73,7 +73,7 @@ def _page(name: str, spent: cost.Cost, pictures: Set[str], rows: list[Measured])
     node = composed(f"model={name}")["model"]
     family = lookup("family", node["family"])
     parts = [
-        f"# {name}\n",
+        f"---\nhide: [toc]\n---\n\n# {name}\n",
         f"{_summary(name)}\n",
         f"```bash\ncolorbench model={name}\n```\n",
         _facts(spent, str(node["family"])),
