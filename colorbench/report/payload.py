@@ -12,7 +12,7 @@ from colorbench.errors import UserError
 from colorbench.metrics.draws import best_of, coverage, rank_columns
 from colorbench.metrics.hue import BINS
 from colorbench.report.race import of_lines, told
-from colorbench.report.sheet import HEADLINE, Line, Sheet, word
+from colorbench.report.sheet import HEADLINE, LEGEND, Line, Sheet, word
 from colorbench.report.table import COSTS, costs_of
 from colorbench.runs.config import flatten
 from colorbench.runs.curves import titled
@@ -32,7 +32,7 @@ def collect(sheet: Sheet) -> dict[str, Any]:
     return {
         "lead": f"{count} systems on {p.images:,} {p.split} pictures at {p.size} px, protocol {p.id} ({p.name}).",
         "caption": sheet.caption,
-        "notes": [*sheet.notes, *told(of_lines(sheet.lines))],
+        "notes": [*(note for note in sheet.notes if note != LEGEND), *told(of_lines(sheet.lines))],
         "lines": [
             {
                 "label": line.label,
