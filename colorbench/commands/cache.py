@@ -34,13 +34,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         gone, busy = empty(root, args.names)
         for entry in busy:
             print(f"{entry.path.name}: is being built; left")
-        print(f"{root}: {len(gone)} entries deleted, {_megabytes(sum(entry.size for entry in gone))} freed")
+        print(f"{root}: {_counted(len(gone))} deleted, {_megabytes(sum(entry.size for entry in gone))} freed")
         return
     found = kept(root)
     for entry in found:
         touched = time.strftime("%F", time.gmtime(entry.touched))
         print(f"{_megabytes(entry.size):>10}  {touched}  {entry.path.name}  {entry.what}")
-    print(f"{_megabytes(sum(entry.size for entry in found)):>10}  {root}: {len(found)} entries; colorbench cache empty")
+    print(f"{_megabytes(sum(entry.size for entry in found)):>10}  {root}: {_counted(len(found))}; colorbench cache empty")
     for name, folder in _others().items():
         if folder.is_dir():
             size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and not f.is_symlink())
@@ -56,3 +56,7 @@ def _others() -> dict[str, Path]:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
+
+
+def _counted(count: int) -> str:
+    return f"{count} {'entry' if count == 1 else 'entries'}"
