@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     for entry in found:
         touched = time.strftime("%F", time.gmtime(entry.touched))
         print(f"{_megabytes(entry.size):>10}  {touched}  {entry.path.name}  {entry.what}")
-    print(f"{_megabytes(sum(entry.size for entry in found)):>10}  {root}: {_counted(len(found))}; colorbench cache empty")
+    print(
+        f"{_megabytes(sum(entry.size for entry in found)):>10}  {root}: {_counted(len(found))}; colorbench cache empty"
+    )
     for name, folder in _others().items():
         if folder.is_dir():
             size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and not f.is_symlink())
