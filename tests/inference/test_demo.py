@@ -282,6 +282,7 @@ def _colored(browser: Browser, before: str) -> torch.Tensor:
 
 
 @needs_browser
+@pytest.mark.timeout(900)  # five colorings of eight draws
 def test_the_dial_makes_colors_vivid_and_a_reference_lends_its_own(tmp_path):
     cat, red = tmp_path / "cat.png", tmp_path / "red.png"
     Image.fromarray(photographs.chelsea()).convert("L").save(cat)
