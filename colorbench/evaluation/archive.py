@@ -1,8 +1,8 @@
 """An archive: the rows of one evaluation in one compressed CSV, small enough to be committed with an experiment.
 
 ``NAME-<protocol>.rows.csv.gz`` holds one line for each picture: every column, means over draws. Three lines before
-them hold the protocol, the record (who was judged) and the numbers of the set as JSON. Tables are printed from archives
-alone; the same rows give the same file, byte for byte.
+them hold the protocol, the record (who was judged; of the run that it started from, the name and not the place) and
+the numbers of the set as JSON. Tables are printed from archives alone; the same rows give the same file, byte for byte.
 """
 
 import csv
@@ -11,8 +11,9 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ _PARTS = ("protocol", "record", "sets")
 
 def write_archive(evaluation: Evaluation, folder: Path) -> Path:
     """Pack an evaluation; the file is named by its run (or trivial row) and its protocol."""
-    record = evaluation.record
+    record = _traveling(evaluation.record)
     name = re.sub(r"[^\w.=-]+", "_", str(record.get("run") or record.get("group") or record["name"]))
     text = io.StringIO()
     for part, value in zip(_PARTS, (evaluation.protocol.lossless, record, evaluation.sets), strict=True):
@@ -44,6 +45,12 @@ def write_archive(evaluation: Evaluation, folder: Path) -> Path:
     with atomic.replacing(file) as unfinished:
         unfinished.write_bytes(packed)
     return file
+
+
+def _traveling(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    settings = record.get("settings") or {}
+    start = settings.get("init_from")
+    return {**record, "settings": {**settings, "init_from": Path(start).name}} if start else record
 
 
 def read_archive(file: Path) -> Evaluation:

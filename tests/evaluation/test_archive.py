@@ -1,5 +1,6 @@
 """Rows that are committed: a table from them alone is the table of the runs."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,13 @@ def test_the_same_rows_are_the_same_bytes_and_come_back(judge, tmp_path: Path) -
     assert set(back.per_image) == set(done.per_image)
     for name, values in done.per_image.items():
         np.testing.assert_allclose(back.per_image[name], values, rtol=1e-5, atol=1e-12)
+
+
+def test_where_a_run_lay_that_another_started_from_is_not_told(judge, tmp_path: Path) -> None:
+    done = judge(tmp_path / "outputs", "good", 0.8, settings={"init_from": "/machine/outputs/a/unet-0123", "x": 1})
+    file = write_archive(done, tmp_path)
+    assert b"/machine" not in gzip.decompress(file.read_bytes())
+    assert read_archive(file).record["settings"] == {"init_from": "unet-0123", "x": 1}
 
 
 def test_damaged_rows_are_named(judge, tmp_path: Path) -> None:
