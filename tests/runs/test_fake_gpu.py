@@ -124,6 +124,31 @@ def test_a_step_of_every_model_stays_on_the_device_and_waits_for_nothing(model, 
         runner._log(sums, 0, Phase())
 
 
+@pytest.mark.parametrize("model", ["unet", "unetgan"])
+def test_a_step_in_fp16_scales_its_loss_and_waits_for_nothing(model, gpu, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
+    family, found = prepared(model), {}
+    for name, part in family.named_modules():
+        if isinstance(part, nn.Conv2d):
+            part.register_forward_hook(lambda _, inputs, output, name=name: found.update({name: output.dtype}))
+    before = torch._amp_foreach_non_finite_check_and_unscale_
+    unscaled = []
+    monkeypatch.setattr(
+        torch, "_amp_foreach_non_finite_check_and_unscale_", lambda *a: (unscaled.append(len(a[0])), before(*a))
+    )
+    with gpu:
+        batch = fake_batch(2)
+        optim = _composed(model, ())["optim"]
+        runner = engine(to_gpu(family), tmp_path, device=CUDA, batch_size=2, optim=optim, precision="fp16")
+        with Copies() as copies:
+            runner._step(batch, Phase(), Sums())
+    assert runner.scaler.is_enabled()
+    assert runner.scaler._scale.device.type == "cuda"
+    assert len(unscaled) == len(family.trainable())  # every group's gradients, once, before they are clipped
+    assert set(found.values()) == {torch.float16}
+    assert not copies.seen
+
+
 @pytest.mark.parametrize("model", [m for m in config.options("model") if family_of(m) not in ON_THE_HOST])
 def test_every_model_colors_on_the_device(model, gpu):
     family = prepared(model).eval()
