@@ -11,6 +11,7 @@ it to :func:`run`. The first line of its docstring is ``What it does: ``colorben
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -64,6 +65,8 @@ class _Import(argparse.Action):
 
 def run(name: str, main: Main, argv: Sequence[str] | None = None) -> NoReturn:
     """Carry out ``main`` and end the process as above. A defect of ours keeps its traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # in a pipe too (``| tee``) words come when they are said
     try:
         with stopping.raised(), atomic.told("the disk", "run it again"):
             code = main(argv)

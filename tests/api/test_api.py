@@ -179,6 +179,20 @@ def test_what_is_judged_again_is_read_and_shown(outputs, monkeypatch, capsys):
         api.evaluate(run)
 
 
+@pytest.mark.parametrize("notebook", [False, True])
+def test_a_notebook_shows_a_runs_table_once(outputs, monkeypatch, capsys, notebook):
+    from colorbench.evaluation.rows import Evaluation
+    from colorbench.runs.folder import RunFolder
+    from colorbench.training import train
+
+    (rows,) = (outputs / "default").glob("poor*/eval/*")
+    monkeypatch.setattr(train, "in_notebook", lambda: notebook)
+    train._tell(RunFolder(rows.parents[1]), Evaluation.read(rows), None)
+    said = capsys.readouterr().out
+    assert ("| poor" in said) is not notebook  # there it is the HTML of what train() gives
+    assert f"rows: {rows}" in said
+
+
 @pytest.mark.slow
 def test_a_run_is_trained_read_loaded_and_skipped_the_second_time(tmp_path):
     run = colorbench.train("data.cache=" + str(tmp_path / "cache"), model="resnet", output=tmp_path, **SMALL)

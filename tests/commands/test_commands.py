@@ -166,3 +166,13 @@ def test_a_reader_that_has_seen_enough_ends_a_command_without_a_traceback(tmp_pa
             timeout=120,
         )
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_words_come_when_they_are_said_in_a_pipe_too():
+    """``| tee``: a process that ends without Python's last flush has told what it told."""
+    code = (
+        "import os; from colorbench.commands import command\n"
+        "command.run('x', lambda argv: (print('rung 1'), os._exit(0)), [])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250)
+    assert done.stdout == "rung 1\n"
