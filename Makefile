@@ -6,7 +6,7 @@ RUNS ?= outputs
 ARGS ?=
 TORCH ?= # an index of PyTorch's wheels, for a smaller installation without CUDA
 
-.PHONY: help setup run test test-slow lint table report dashboard demo docs doctor smoke release-check hydra-next pythons bench bench-quick bench-usual bench-scenes bench-crowd bench-engine bench-data bench-augment bench-metrics bench-export clean
+.PHONY: help setup run test test-slow lint table report dashboard demo docs doctor smoke release-check hydra-next pythons bench bench-all bench-quick bench-usual bench-scenes bench-crowd bench-engine bench-data bench-augment bench-metrics bench-export clean
 
 setup: $(VENV)/.installed ## a virtual environment with everything that make test and make run need
 
