@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from colorbench.engine.muon import Muon
 from colorbench.engine.schedules import Decay
 from colorbench.errors import UserError
 from colorbench.ranges import Memory, NotNegative, Positive, within
@@ -137,6 +138,14 @@ def adam(*, betas: tuple[Memory, Memory], weight_decay: NotNegative, eps: Positi
 def adamw(*, betas: tuple[Memory, Memory], weight_decay: NotNegative, eps: Positive) -> Any:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019), fused like :func:`adam`."""
     return lambda parameters, lr: AdamW(parameters, lr=lr, betas=betas, weight_decay=weight_decay, eps=eps, fused=True)
+
+
+@register("optimizer", "muon")
+def muon(*, momentum: Memory, betas: tuple[Memory, Memory], weight_decay: NotNegative, eps: Positive) -> Any:
+    """Muon for matrices, AdamW for the rest: see muon.py."""
+    return lambda parameters, lr: Muon(
+        parameters, lr=lr, momentum=momentum, betas=betas, eps=eps, weight_decay=weight_decay
+    )
 
 
 @register("optimizer", "sgd")

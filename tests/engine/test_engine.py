@@ -349,6 +349,7 @@ OPTIMIZERS = {
     "sgd": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
     "adam": {"betas": [0.9, 0.99], "eps": 1e-8, "weight_decay": 0.01},
     "adamw": {"betas": [0.9, 0.99], "eps": 1e-8, "weight_decay": 0.01},
+    "muon": {"momentum": 0.9, "betas": [0.9, 0.99], "eps": 1e-8, "weight_decay": 0.01},
 }
 
 
