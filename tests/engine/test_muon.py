@@ -18,6 +18,17 @@ def stepped(optimizer, parameters, steps=5):
     return [p.detach().clone() for p in parameters]
 
 
+def test_five_polynomials_of_the_product_are_five_iterations_of_the_matrix():
+    generator = torch.Generator().manual_seed(0)
+    u, v = (torch.linalg.qr(torch.randn(n, 24, generator=generator, dtype=torch.double))[0] for n in (24, 100))
+    x = u * torch.logspace(0, -4, 24, dtype=torch.double) @ v.mT  # directions that are very unequal
+    y = x / x.norm()
+    for _ in range(5):
+        gram = y @ y.mT
+        y = 3.4445 * y + (-4.7750 * gram + 2.0315 * gram @ gram) @ y
+    torch.testing.assert_close(orthogonal(x[None].float())[0].double(), y, rtol=0, atol=1e-3 * float(y.abs().max()))
+
+
 @pytest.mark.parametrize("shape", [(6, 20), (20, 6), (8, 8), (3, 1, 4, 4)])
 def test_the_parts_of_a_matrix_come_out_of_nearly_one_size(shape):
     x = torch.randn(2, shape[0], torch.Size(shape[1:]).numel(), generator=torch.Generator().manual_seed(0))
