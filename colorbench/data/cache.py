@@ -229,7 +229,7 @@ class _Build:
     def run(self) -> None:
         self.building.mkdir(exist_ok=True)
         self._resume()
-        with _Files(self.building) as files:
+        with self.source.building(self.workers), _Files(self.building) as files:
             spoken = time.monotonic()
             for chunk in self._rendered():
                 self._add(files, chunk)

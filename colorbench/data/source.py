@@ -13,6 +13,7 @@ A source that computes its pictures renders a whole chunk at once, vectorized.
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -106,6 +107,10 @@ class Source(ABC):
     def lanes(self) -> Lanes | None:
         """Where the training pictures are streamed from; None: they are prepared, as val and test always are."""
         return None
+
+    def building(self, cores: int) -> AbstractContextManager[None]:
+        """Around many calls of :meth:`render` by one caller, which may use so many cores."""
+        return nullcontext()
 
     def where(self) -> str:
         """Where the pictures lie, for messages and for the cache's name; never part of a fingerprint."""
