@@ -5,6 +5,7 @@ line before it writes, so that no full pipe stops it, and ends when its input do
 Scenes are functions of their names, so nobody can tell who painted one.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -53,7 +54,8 @@ class Painters:
             helper.terminate()  # it may be starting, or writing what nobody will read
         for helper in self.starting:
             helper.wait()
-            helper.stdin.close()  # type: ignore[union-attr]
+            with contextlib.suppress(BrokenPipeError):  # an order that it did not read
+                helper.stdin.close()  # type: ignore[union-attr]
             helper.stdout.close()  # type: ignore[union-attr]
 
     def paint(self, names: Sequence[str], size: int) -> list[np.ndarray]:
