@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 run: setup ## train on the embedded scenes, judge, place between learning nothing and the law; ARGS="budget.images=12000"
-	$(BIN)/colorbench model=energy budget.images=6000 protocol.limit=150 $(ARGS)
+	$(BIN)/colorbench experiment=first_run $(ARGS)
 	$(BIN)/colorbench law $$(ls -td outputs/*/*-*/config.yaml | head -1 | xargs dirname)
 
 test: setup ## the default test suite
