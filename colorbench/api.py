@@ -241,7 +241,8 @@ def list_runs(folder: str | Path = "outputs", *, state: str | None = None) -> "D
 
     found = [cell for cell in cells(Path(folder)) if state in (None, cell.state)]
     if not found:
-        raise UserError(f"{folder}: no run is {state}")
+        others = sorted({cell.state for cell in cells(Path(folder))})
+        raise UserError(f"{folder}: no run is {state}; there are {', '.join(others)} ones")
     return pandas.DataFrame([vars(each) for each in overview(found)])
 
 

@@ -277,6 +277,9 @@ def in_words(hint: Any) -> str:
         return f"a list [{', '.join(in_words(a) for a in arguments)}]"
     if inspect.isclass(origin) and issubclass(origin, Sequence):
         return f"a list of {in_words(arguments[0])}"
+    if inspect.isclass(hint) and hint.__name__.lower() in PACKAGES:
+        kind = hint.__name__.lower()
+        return f"a {kind} and its options, {{{kind}: {' or '.join(names(kind))}, ...}}"
     return hint.__name__ if inspect.isclass(hint) else str(hint).replace("typing.", "")
 
 

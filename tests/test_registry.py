@@ -53,6 +53,11 @@ def test_a_mistake_is_one_line_that_names_the_key_and_the_close_matches(config, 
         assert word in str(caught.value)
 
 
+def test_a_word_in_the_place_of_a_component_is_told_what_components_there_are():
+    with pytest.raises(UserError, match=r"optim.decay: expected a decay and its options, \{decay: constant or cosine"):
+        registry.check_options(shared, "optim", "optim", {"decay": "cosine", "ema": 0.9, "groups": {}})
+
+
 @pytest.mark.parametrize("name", ["os.system", "builtins.eval", "subprocess:run", "../toy"])
 def test_a_config_can_never_name_code_that_is_not_registered(name):
     with pytest.raises(UserError, match="unknown network"):
