@@ -4,6 +4,7 @@ A perfect sampler (the oracle) colors the same pictures under the same protocol,
 reached; and a coloring can be judged as a draw from a distribution.
 """
 
+import functools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from colorbench import atomic, color
 from colorbench.data.scenes import reading as law
 from colorbench.data.scenes.reading import Floor, LawScores, Reading
-from colorbench.data.scenes.world import World
+from colorbench.data.scenes.world import Scene, World
 from colorbench.engine.precision import autocast
 from colorbench.errors import UserError
 from colorbench.evaluation.judge import Colorizer, evaluate_family
@@ -114,7 +115,8 @@ def examine(
     readings = read_all(
         lambda batch, noise: family.colorize(batch.L, noise), plan, world, draws, device, precision, batch_size
     )
-    done = Examined(name, rows, law.score(readings), law.deviations(readings), law.floor(readings, draws))
+    floor = _floor(readings, plan, world, draws)
+    done = Examined(name, rows, law.score(readings), law.deviations(readings), floor)
     if file is not None:
         atomic.write_json(file, {"scores": asdict(done.scores), "errors": done.errors, "floor": done.floor})
     return done
@@ -139,7 +141,24 @@ def read_all(
                     ab = colorize(batch, Noise.of(plan.protocol.seed, batch.ids, k))
                 shown.append(color.bytes_to_lab(color.to_bytes(color.decode(batch.L, ab.float())))[:, 1:].cpu().numpy())
             for i in range(len(batch)):
-                scene = world.scene(plan.pictures.names[len(readings)], plan.protocol.size)
+                scene = _scene(world, plan.pictures.names[len(readings)], plan.protocol.size)
                 readings.append(law.read(scene, np.stack([x[i] for x in shown])))
                 tally.add()
     return readings
+
+
+_floors: dict[tuple[World, tuple[str, ...], int, int], Floor] = {}
+
+
+def _floor(readings: list[Reading], plan: Plan, world: World, draws: int) -> Floor:
+    """Of these scenes and so many draws, whoever colored them: computed once."""
+    key = (world, tuple(plan.pictures.names[: len(readings)]), plan.protocol.size, draws)
+    if key not in _floors:
+        _floors[key] = law.floor(readings, draws)
+    return _floors[key]
+
+
+@functools.lru_cache(maxsize=256)
+def _scene(world: World, name: str, size: int) -> Scene:
+    """Every system is read on the same scenes: painted once, while they are no more than these."""
+    return world.scene(name, size)
