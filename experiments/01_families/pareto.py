@@ -52,16 +52,16 @@ def main() -> None:
     axes = figure.add_subplot()
     best = float("inf")
     edge: list[tuple[float, float]] = []
-    for row, at in sorted(cost.items(), key=lambda pair: pair[1]):
+    for i, (row, at) in enumerate(sorted(cost.items(), key=lambda pair: pair[1])):
         mean, low, high = found[row]
         axes.errorbar(at, mean, [[mean - low], [high - mean]], fmt="o", capsize=3)
-        axes.annotate(row, (at, mean), xytext=(6, 5), textcoords="offset points", fontsize=9)
+        axes.annotate(row, (at, mean), xytext=(6, (5, -13)[i % 2]), textcoords="offset points", fontsize=9)
         if mean < best:
             best = mean
             edge.append((at, mean))
     axes.plot(*zip(*edge, strict=True), color="gray", linewidth=1, linestyle="--", zorder=0)
     axes.set(xscale="log", xlabel="milliseconds a draw, one thread", ylabel=f"{args.score} score, lower is better")
-    axes.set_xlim(right=2.2 * max(cost.values()))
+    axes.set_xlim(right=5 * max(cost.values()))
     axes.grid(alpha=0.3)
     figure.savefig(args.to, dpi=110)
 
