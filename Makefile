@@ -78,7 +78,7 @@ bench-quick: setup ## the same in a tenth of the time: smaller pictures, fewer r
 	@$(MAKE) --no-print-directory bench-all ENGINE="--batch 4 --size 32 --seconds 2" DATA="--seconds 1" AUGMENT="--rounds 2" \
 	  METRICS="--pictures 8 --repeats 1" USUAL=--quick SCENES="--count 30" CROWD="--seconds 5"
 
-bench-all:
+bench-all: ## the benchmarks with options of your own: ENGINE="--batch 4" USUAL=--quick ...
 	@mkdir -p outputs
 	@for each in "scenes $(SCENES)" "usual $(USUAL)" "engine $(ENGINE)" "crowd $(CROWD)" "data $(DATA)" "augment $(AUGMENT)" \
 	  "metrics $(METRICS)"; do set -- $$each; name=$$1; shift; \

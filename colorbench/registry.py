@@ -212,7 +212,10 @@ def _value(value: Any, hint: Any, where: str, make: _Make) -> Any:
 
 
 def _meant(value: Any, hint: Any) -> str:
-    """'; did you mean ...?' where a word stands that is nearly one of those that could."""
+    """What could have been meant: a word that nearly stands there, or the options of a component in a word's place."""
+    for kind in (o.__name__.lower() for o in _options(hint) if inspect.isclass(o)):
+        if kind in PACKAGES and isinstance(value, str):
+            return f"; give its options, {{{kind}: {' or '.join(names(kind))}, ...}}"
     known = [w for option in _options(hint) if get_origin(option) is Literal for w in get_args(option)]
     close = difflib.get_close_matches(value, [w for w in known if isinstance(w, str)]) if isinstance(value, str) else []
     return f"; did you mean {' or '.join(repr(word) for word in close)}?" if close else ""
@@ -277,9 +280,6 @@ def in_words(hint: Any) -> str:
         return f"a list [{', '.join(in_words(a) for a in arguments)}]"
     if inspect.isclass(origin) and issubclass(origin, Sequence):
         return f"a list of {in_words(arguments[0])}"
-    if inspect.isclass(hint) and hint.__name__.lower() in PACKAGES:
-        kind = hint.__name__.lower()
-        return f"a {kind} and its options, {{{kind}: {' or '.join(names(kind))}, ...}}"
     return hint.__name__ if inspect.isclass(hint) else str(hint).replace("typing.", "")
 
 
