@@ -53,7 +53,7 @@ def run(folder, capsys):
 
 
 def parts(folder):
-    return [p for p in folder.rglob(".*") if p.name != ".multirun"]
+    return [p for p in folder.rglob(".*") if p.name not in (".multirun", ".lock")]  # a lock is made and stays
 
 
 @pytest.mark.parametrize("stride", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
@@ -109,7 +109,7 @@ def test_what_failed_is_told_even_where_there_is_no_room_to_write_it_down(run, m
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
-@pytest.mark.parametrize("kilobytes", [60, 100, 200, 300, 500, 600, 700, 900])
+@pytest.mark.parametrize("kilobytes", [60, 100, 200, 300, 400, 500, 600, 700])
 def test_a_small_disk_ends_a_run_in_one_line(kilobytes, tmp_path, cli, folder):
     disk = tmp_path / "disk"
     disk.mkdir()
