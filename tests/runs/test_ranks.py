@@ -273,7 +273,7 @@ def torchrun(*words, cwd):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("where", ["--standalone", f"--master_port={free_port()}"])
+@pytest.mark.parametrize("where", ["--standalone", f"--master_port={free_port()}"], ids=["standalone", "port"])
 def test_a_group_that_loses_a_rank_restarts_and_ends_as_if_it_had_not(overrides, where, tmp_path):
     (tmp_path / "dying.py").write_text(SUICIDE)
     words = overrides("evaluate=false", "engine.validate_every=16")
