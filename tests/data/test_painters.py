@@ -1,5 +1,6 @@
 """Scenes painted by several processes are the scenes that one paints, and a painter that is lost is no picture less."""
 
+import shutil
 import time
 
 import numpy as np
@@ -39,6 +40,17 @@ def test_a_painter_that_is_lost_is_an_error_and_no_missing_picture():
         painters.ready[0].kill()
         painters.ready[0].wait()
         with pytest.raises(RuntimeError, match="a painter of scenes ended with -9"):
+            painters.paint(NAMES, 16)
+
+
+def test_a_painter_that_cannot_start_is_an_error_and_no_slower_build(monkeypatch):
+    monkeypatch.setattr("colorbench.data.scenes.painters.sys.executable", shutil.which("false"))
+    with Painters(WORLD, helpers=1) as painters:
+        for _ in range(600):
+            if painters.lost:
+                break
+            time.sleep(0.1)
+        with pytest.raises(RuntimeError, match="could not start and ended with 1"):
             painters.paint(NAMES, 16)
 
 

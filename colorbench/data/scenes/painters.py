@@ -39,12 +39,12 @@ class Painters:
             for _ in range(min(helpers, MOST))
         ]
         self.ready: list[subprocess.Popen[bytes]] = []
+        self.lost: list[subprocess.Popen[bytes]] = []
         for helper in self.starting:
             threading.Thread(target=self._await, args=(helper,), daemon=True).start()
 
     def _await(self, helper: "subprocess.Popen[bytes]") -> None:
-        if helper.stdout.read(1):  # type: ignore[union-attr]
-            self.ready.append(helper)
+        (self.ready if helper.stdout.read(1) else self.lost).append(helper)  # type: ignore[union-attr]
 
     def __enter__(self) -> Self:
         return self
@@ -60,6 +60,8 @@ class Painters:
 
     def paint(self, names: Sequence[str], size: int) -> list[np.ndarray]:
         """uint8 [3 size size], sRGB, for each name. RuntimeError: a painter ended before its scenes were done."""
+        if self.lost:
+            raise RuntimeError(f"a painter of scenes could not start and ended with {self.lost[0].wait()}")
         helpers = list(self.ready)
         crew = len(helpers) + 1
         for i, helper in enumerate(helpers):
