@@ -17,6 +17,7 @@ from colorbench.runs import config
 from colorbench.training import schema, stages
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "seeds.md"
+LAUNCHER = "hydra/launcher="
 SETTING = re.compile(r"\+?[a-z][\w.@/]*=\S+")
 
 
@@ -40,8 +41,10 @@ class Understood(Exception):
 
 @cache
 def understood(words: tuple[str, ...]) -> dict[str, Any]:
-    """What they compose to, against the schema."""
-    tree = config.compose(list(words))
+    """What they compose to, against the schema. A launcher is only looked up: what it names is an extra."""
+    launchers = [word.partition("=")[2] for word in words if word.startswith(LAUNCHER)]
+    assert set(launchers) <= set(config.options("hydra/launcher"))
+    tree = config.compose([word for word in words if not word.startswith(LAUNCHER)])
     schema.check(tree)
     return tree
 
