@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from colorbench.batch import Batch
 from colorbench.errors import UserError
+from colorbench.families.enlarging import Enlarged
 from colorbench.families.field import Field
 from colorbench.family import Objective, Weights, weigh
 from colorbench.losses.terms import coefficients
@@ -56,6 +57,7 @@ class Consistency(Field):
         stages: Several,
         smooth: NotNegative,
         weights: Mapping[str, NotNegative],
+        enlarge: Enlarged = "guided",
     ) -> None:
         super().__init__(
             network=network,
@@ -67,6 +69,7 @@ class Consistency(Field):
             chroma_scale=chroma_scale,
             drop=drop,
             weights=coefficients(weights, "consistency"),
+            enlarge=enlarge,
         )
         if base <= 1.0:
             raise UserError(f"model.base: expected more than 1, or the two levels never come closer; got {base}")
@@ -105,3 +108,4 @@ class Consistency(Field):
             gap = (m / n).mean()
         error = error.view(-1, k).mean(dim=1)
         yield Objective(weigh({"consistency": error}, weights), "network", {"consistency": error, "closeness": gap})
+        yield from self.enlarging.objectives(batch, noise)

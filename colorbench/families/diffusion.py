@@ -34,6 +34,7 @@ from collections.abc import Iterator, Mapping
 from torch import nn
 
 from colorbench.batch import Batch
+from colorbench.families.enlarging import Enlarged
 from colorbench.families.field import Field
 from colorbench.family import Objective, Weights, weigh
 from colorbench.losses.terms import coefficients
@@ -62,6 +63,7 @@ class Diffusion(Field):
         times: Several,
         drop: Memory,
         weights: Mapping[str, NotNegative],
+        enlarge: Enlarged = "guided",
     ) -> None:
         super().__init__(
             network=network,
@@ -73,6 +75,7 @@ class Diffusion(Field):
             chroma_scale=chroma_scale,
             drop=drop,
             weights=coefficients(weights, "denoising"),
+            enlarge=enlarge,
         )
         self.min_snr = min_snr
 
@@ -98,3 +101,4 @@ class Diffusion(Field):
             error = error * self.parameterization.min_snr_weight(alpha.flatten(), sigma.flatten(), self.min_snr)
         error = error.view(-1, k).mean(dim=1)
         yield Objective(weigh({"denoising": error}, weights), "network", logs)
+        yield from self.enlarging.objectives(batch, noise)

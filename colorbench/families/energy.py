@@ -15,6 +15,8 @@ d_r looks at the small chroma map (see networks/smallchroma.py): ``pixel``, sing
 chroma's own deviation, averaged over the regions. ``gap`` is the same of what lies between two cells, x_i - x_j, 1,
 2, 4 and 8 apart: it does not see a cast over the whole map, and asks that things differ from each other as the
 truth's do. Without it draws differ by their light alone; what it buys is measured in experiments/03_ablations/gap.md.
+``flat`` is ``gap`` of cells that look alike in gray: a gap counts exp(-(L_i - L_j)^2 / ALIKE^2). One thing mostly has
+one lightness and one color, so it asks for even things. Weights that depend on L alone leave the score proper.
 
 The score is one of the numbers that the evaluation reports, so a table shows it beside others, above all what only a
 known law can tell (data=scenes: tv_joint, clash, incoherence).
@@ -30,8 +32,10 @@ from torch import Tensor, nn
 
 from colorbench.arrays import Chroma, Luma, PerImage
 from colorbench.batch import Batch
+from colorbench.families.enlarging import Enlarged, Enlarging
 from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.terms import coefficients
+from colorbench.networks.guided import shrink
 from colorbench.networks.smallchroma import SmallChroma
 from colorbench.noise import Noise
 from colorbench.ranges import NotNegative, Share, within
@@ -39,6 +43,8 @@ from colorbench.registry import register
 
 LAGS = (1, 2, 4, 8)
 """Of the gaps, in cells of the small map."""
+ALIKE = 0.06
+"""How far apart two cells may be in gray, of [-1, 1] (3 of L*'s 100), and count as one thing by a third or more."""
 EPSILON = 1e-4  # added under the root, so that its slope at 0 is finite
 
 
@@ -51,23 +57,31 @@ class Energy(Family):
     of networks/film.py. draws: K of a step of training. fairness: a."""
 
     def __init__(
-        self, *, network: nn.Module, draws: Draws, fairness: Share, weights: Mapping[str, NotNegative]
+        self,
+        *,
+        network: nn.Module,
+        draws: Draws,
+        fairness: Share,
+        weights: Mapping[str, NotNegative],
+        enlarge: Enlarged = "guided",
     ) -> None:
         super().__init__()
         self.network, self.draws, self.fairness = network, draws, fairness
         self.small = SmallChroma(int(network.scale))  # type: ignore[arg-type]
-        self.weights = coefficients({"gap": 0.0, **weights}, *TERMS)  # models from before gaps were scored name none
+        self.enlarging = Enlarging(self.small.scale, enlarge)
+        self.weights = coefficients({"gap": 0.0, "flat": 0.0, **weights}, *TERMS)  # models of before name neither
 
     @property
     def stochastic(self) -> bool:
         return True
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        return {"network": self.network}
+        return {"network": self.network, **self.enlarging.trainable()}
 
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Mean and deviation of the small chroma maps."""
         self.small.fit(batches)
+        self.enlarging.fit(self.small.std)
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
         """The score of K draws for each image."""
@@ -75,17 +89,19 @@ class Energy(Family):
         y = self.small.of(batch.ab).float() * plane
         z = noise.normal("z", self.draws, self.network.latent)  # type: ignore[arg-type]
         x = self.network(batch.L, z).float() * plane
+        low = shrink(batch.L, self.small.scale).float()
         terms, logs = {}, {}
         for name, look in TERMS.items():
             if weights[name]:
-                error, spread = apart(x, y, look)
+                error, spread = apart(x, y, partial(look, L=low))
                 terms[name] = error - repulsion(self.draws, self.fairness) * spread
                 logs[f"{name}_error"], logs[f"{name}_spread"] = error, spread / (self.draws * (self.draws - 1) / 2)
         yield Objective(weigh(terms, weights), "network", {**terms, **logs})
+        yield from self.enlarging.objectives(batch, noise)
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         z = noise.normal("z", 1, self.network.latent)  # type: ignore[arg-type]
-        return self.small.chroma(self.network(L, z).float()[:, 0], L)
+        return self.enlarging(self.small.small(self.network(L, z).float()[:, 0]), L)
 
 
 def repulsion(draws: int, fairness: float) -> float:
@@ -102,9 +118,9 @@ def apart(x: Tensor, y: Tensor, look: Callable[[Tensor], Tensor]) -> tuple[PerIm
     return error, look(x[:, first] - x[:, second]).sum(dim=1)
 
 
-def regions(apart: Tensor, side: int | None) -> Tensor:
-    """A difference of two maps [... c h w] -> [...]: mean over regions of sqrt(mean over cells |apart|^2 + EPSILON) -
-    sqrt(EPSILON).
+def regions(apart: Tensor, L: Tensor | None = None, *, side: int | None) -> Tensor:
+    """A difference of two maps [b k c h w], or [b c h w] -> [b k], [b]: mean over regions of sqrt(mean over cells
+    |apart|^2 + EPSILON) - sqrt(EPSILON).
 
     side: of the square regions, in cells (those at the border may be smaller); None: all of the map.
     """
@@ -117,22 +133,40 @@ def regions(apart: Tensor, side: int | None) -> Tensor:
     return ((square + EPSILON).sqrt() - EPSILON**0.5).mean(dim=(-2, -1))
 
 
-def gaps(apart: Tensor) -> Tensor:
-    """A difference of two maps [... c h w] -> [...]: :func:`regions` of single cells, of the difference's own gaps at
-    each of ``LAGS`` that the map has, right and down, averaged."""
-    found = []
-    for lag in LAGS:
-        for axis in (-1, -2):
-            if lag < apart.shape[axis]:
-                size = apart.shape[axis] - lag
-                found.append(regions(apart.narrow(axis, lag, size) - apart.narrow(axis, 0, size), 1))
+def gaps(apart: Tensor, L: Tensor | None = None) -> Tensor:
+    """A difference of two maps [b k c h w], or [b c h w] -> [b k], [b]: :func:`regions` of single cells, of the
+    difference's own gaps at each of ``LAGS`` that the map has, right and down, averaged."""
+    found = [regions(gap, side=1) for gap in _lagged(apart)]
     return torch.stack(found).mean(0) if found else apart.new_zeros(apart.shape[:-3])
 
 
-TERMS: Mapping[str, Callable[[Tensor], Tensor]] = {
+def flats(apart: Tensor, L: Tensor) -> Tensor:
+    """As :func:`gaps`, where each gap counts by how alike its cells are in the gray map L [b 1 h w], and all of a
+    picture by their mean."""
+    total, count = apart.new_zeros(apart.shape[:-3]), apart.new_zeros(apart.shape[0])
+    if apart.dim() == 5:
+        L, count = L[:, None], count[:, None]
+    for gap, change in zip(_lagged(apart), _lagged(L), strict=True):
+        alike = torch.exp(-(change.squeeze(-3) / ALIKE).square())
+        length = (gap.square().sum(dim=-3) + EPSILON).sqrt() - EPSILON**0.5
+        total, count = total + (alike * length).mean(dim=(-2, -1)), count + alike.mean(dim=(-2, -1))
+    return total / count.clamp_min(1e-3)
+
+
+def _lagged(x: Tensor) -> Iterator[Tensor]:
+    """The map's own gaps at each of ``LAGS`` that it has, right and down."""
+    for lag in LAGS:
+        for axis in (-1, -2):
+            if lag < x.shape[axis]:
+                size = x.shape[axis] - lag
+                yield x.narrow(axis, lag, size) - x.narrow(axis, 0, size)
+
+
+TERMS: Mapping[str, Callable[..., Tensor]] = {
     "pixel": partial(regions, side=1),
     "block": partial(regions, side=4),
     "field": partial(regions, side=None),
     "gap": gaps,
+    "flat": flats,
 }
-"""Term -> its distance, of a difference of two maps."""
+"""Term -> its distance, of a difference of two maps and L's own small map."""

@@ -16,8 +16,9 @@ from colorbench import color
 from colorbench.arrays import Chroma, Luma
 from colorbench.batch import Batch
 from colorbench.errors import UserError
+from colorbench.families.enlarging import Enlarged, Enlarging
 from colorbench.family import Family, Loop
-from colorbench.networks.guided import enlarge, shrink
+from colorbench.networks.guided import shrink
 from colorbench.networks.smallchroma import moments
 from colorbench.noise import Noise
 from colorbench.ranges import Factor, Memory, Several
@@ -48,6 +49,7 @@ class Field(Family):
         times: Several,
         drop: Memory,
         weights: Mapping[str, float],
+        enlarge: Enlarged,
     ) -> None:
         super().__init__()
         for key, drawn in (("sampler", sampler), ("model.preview", preview)):
@@ -56,7 +58,7 @@ class Field(Family):
         _check_inverse(schedule, parameterization)
         self.network, self.schedule, self.sampler, self.times, self.drop = network, schedule, sampler, times, drop
         self.parameterization, self.chroma_scale, self.weights = parameterization, chroma_scale, weights
-        self.quick = preview
+        self.quick, self.enlarging = preview, Enlarging(chroma_scale, enlarge)
         self.register_buffer("mean", torch.zeros(1, 2, 1, 1))
         self.register_buffer("std", torch.full((1, 2, 1, 1), 0.12))
 
@@ -87,13 +89,14 @@ class Field(Family):
         return self.sampler.evaluations
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        return {"network": self.network}
+        return {"network": self.network, **self.enlarging.trainable()}
 
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Mean and standard deviation of the small chroma maps, over the training split."""
         mean, std = moments(batches, self.chroma_scale)
         self.mean.copy_(mean)
         self.std.copy_(std)
+        self.enlarging.fit(std)
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         return self.drawn(L, noise, self.sampler)
@@ -122,9 +125,11 @@ class Field(Family):
             return ((x0 * self.std + self.mean).clamp(-1.0, 1.0) - self.mean) / self.std
 
         x = sampler.sample(denoise, noise, (2, h, w), self.schedule, self.parameterization.last)
-        return enlarge(x * self.std + self.mean, L, self.chroma_scale).clamp(-1.0, 1.0)
+        return self.enlarging(x * self.std + self.mean, L)
 
     def exported(self) -> Loop:
+        if self.enlarging.learned:
+            raise UserError("model.enlarge=learned is no part of the loop in numbers; guided can be exported")
         start, steps = self.sampler.in_numbers(self.schedule, self.parameterization, self.clock)
         return Loop(self.network, self.chroma_scale, self.mean, self.std, start, steps)
 

@@ -28,11 +28,12 @@ from colorbench import color
 from colorbench.arrays import Bins, Chroma, Luma, PerImage
 from colorbench.batch import Batch
 from colorbench.column import Column
+from colorbench.families.enlarging import Enlarged, Enlarging
 from colorbench.families.palette import Palette, drawn
 from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.terms import coefficients
 from colorbench.networks.dit import rms
-from colorbench.networks.guided import enlarge, shrink
+from colorbench.networks.guided import shrink
 from colorbench.networks.sequence import Sequence
 from colorbench.noise import Noise
 from colorbench.ranges import NotNegative, Positive, Several
@@ -60,6 +61,7 @@ class MaskedBins(Family):
         steps: Several,
         temperature: Positive,
         weights: Mapping[str, NotNegative],
+        enlarge: Enlarged = "guided",
     ) -> None:
         super().__init__()
         self.palette, self.order, self.steps, self.temperature = Palette(), order, steps, temperature
@@ -75,6 +77,7 @@ class MaskedBins(Family):
                 "head": nn.Linear(width, len(self.palette)),
             }
         )
+        self.enlarging = Enlarging(self.scale, enlarge)
         self.weights = coefficients(weights, "likelihood")
         self.register_buffer("painted", self.palette.centers / color.AB_UNIT)
 
@@ -89,17 +92,22 @@ class MaskedBins(Family):
         return cells if self.order == "raster" else len(_portions(cells, self.steps))
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        """Features and transformer."""
-        return {"network": self.model}
+        """Features and transformer; what enlarges, if it is learned."""
+        return {"network": self.model, **self.enlarging.trainable()}
 
     def prepare(self, batches: Iterable[Batch]) -> None:
         """The mean color of each bin, over the training split."""
         count, total = torch.zeros(self.unknown, dtype=torch.float64), torch.zeros(self.unknown, 2, dtype=torch.float64)
+        squares = torch.zeros(2, dtype=torch.float64)
         for batch in batches:
             small = shrink(batch.ab, self.scale)
             bins = self.palette.nearest(small).flatten().cpu()
             count += torch.bincount(bins, minlength=self.unknown)
-            total.index_add_(0, bins, small.movedim(1, -1).flatten(0, -2).double().cpu())
+            colors = small.movedim(1, -1).flatten(0, -2).double().cpu()
+            total.index_add_(0, bins, colors)
+            squares += colors.square().sum(0)
+        std = (squares / count.sum() - (total.sum(0) / count.sum()).square()).clamp_min(1e-6).sqrt()
+        self.enlarging.fit(std.float().view(1, 2, 1, 1))
         mean = (total / count.clamp_min(1.0)[:, None]).float().to(self.painted.device)
         self.painted.copy_(torch.where((count > 0)[:, None].to(mean.device), mean, self.painted))
 
@@ -116,6 +124,7 @@ class MaskedBins(Family):
             loss = (nats * hidden).sum(dim=(1, 2)) / hidden.sum(dim=(1, 2))
         logs = {"likelihood": loss, "bits_per_cell": loss / math.log(2.0)}
         yield Objective(weigh({"likelihood": loss}, weights), "network", logs)
+        yield from self.enlarging.objectives(batch, noise)
 
     def likelihood(self, batch: Batch, noise: Noise) -> Mapping[str, PerImage]:
         """In raster order: exact, of the bins of the small map."""
@@ -135,7 +144,7 @@ class MaskedBins(Family):
         known = self._features(L)
         u = noise.uniform("bins", *known.shape[-2:])
         bins = self._write(known, u) if self.order == "raster" else self._fill(known, u)
-        return enlarge(self.painted[bins].movedim(-1, 1), L, self.scale).clamp(-1.0, 1.0)
+        return self.enlarging(self.painted[bins].movedim(-1, 1), L)
 
     def _write(self, known: Tensor, u: Tensor) -> Bins:
         """In raster order, u [b y x] in (0, 1)."""

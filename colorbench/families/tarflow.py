@@ -24,6 +24,7 @@ from colorbench import color
 from colorbench.arrays import Chroma, Luma, PerImage
 from colorbench.batch import Batch
 from colorbench.column import Column
+from colorbench.families.enlarging import Enlarged, Enlarging
 from colorbench.family import Family, Objective, Weights, weigh
 from colorbench.losses.terms import coefficients
 from colorbench.networks.blocks import pad
@@ -48,11 +49,18 @@ class Flow(Family):
     }
 
     def __init__(
-        self, *, network: nn.Module, sigma: Positive, temperature: Positive, weights: Mapping[str, NotNegative]
+        self,
+        *,
+        network: nn.Module,
+        sigma: Positive,
+        temperature: Positive,
+        weights: Mapping[str, NotNegative],
+        enlarge: Enlarged = "guided",
     ) -> None:
         super().__init__()
         self.network, self.sigma, self.temperature = network, sigma, temperature
         self.small, self.patch = SmallChroma(int(network.scale)), int(network.patch)  # type: ignore[arg-type]
+        self.enlarging = Enlarging(self.small.scale, enlarge)
         self.weights = coefficients(weights, "likelihood")
 
     @property
@@ -65,17 +73,19 @@ class Flow(Family):
         return -(-height // side) * -(-width // side) * len(self.network.flows)  # type: ignore[arg-type]
 
     def trainable(self) -> Mapping[str, nn.Module]:
-        return {"network": self.network}
+        return {"network": self.network, **self.enlarging.trainable()}
 
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Mean and deviation of the small chroma maps."""
         self.small.fit(batches)
+        self.enlarging.fit(self.small.std)
 
     def objectives(self, batch: Batch, noise: Noise, weights: Weights) -> Iterator[Objective]:
         """The negative log-density, in nats a number of the standardized map."""
         nats = self.nats(batch, noise)
         logs = {"likelihood": nats, "bits_per_dim": self._bits(nats)}
         yield Objective(weigh({"likelihood": nats}, weights), "network", logs)
+        yield from self.enlarging.objectives(batch, noise)
 
     def likelihood(self, batch: Batch, noise: Noise) -> Mapping[str, PerImage]:
         return {"bits_per_dim": self._bits(self.nats(batch, noise))}
@@ -96,7 +106,7 @@ class Flow(Family):
         z = self.temperature * noise.normal("z", 2, rows, columns)
         x = self.network.back(z, known).float()  # type: ignore[operator]
         h, w = (-(-side // self.small.scale) for side in L.shape[-2:])
-        return self.small.chroma(x[..., :h, :w], L)
+        return self.enlarging(self.small.small(x[..., :h, :w]), L)
 
     def _bits(self, nats: Tensor) -> PerImage:
         """Of ab in CIELAB units: the standardized map's density, by what standardizing divides."""

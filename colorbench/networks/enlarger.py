@@ -5,8 +5,9 @@
                 to 16 pixels, of L and the guided result, folded by 2
 
 Where two things of one lightness meet, guided enlargement cannot know the border between their colors; the shapes of
-things, which L also shows, often say it. The learned one starts as the guided one, and is trained with what it stands
-on, as the last stage. It has 70,000 weights and costs three times the decoder of ``trunk.width=32``.
+things, which L also shows, often say it. The learned one starts as the guided one. As the last stage of a network it is
+trained with what it stands on (``trunk.enlarge``: 70,000 weights, three times the decoder of ``trunk.width=32``); what
+draws small maps trains it beside itself (``model.enlarge``: 19,000, see colorbench/families/enlarging.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -35,12 +36,12 @@ class Guided(nn.Module):
 class Learned(nn.Module):
     """As :class:`Guided`, and what is learned on top."""
 
-    def __init__(self, outputs: int, scale: int) -> None:
+    def __init__(self, outputs: int, scale: int, width: int = WIDTH) -> None:
         super().__init__()
         self.scale = scale
-        self.first = nn.Conv2d((1 + outputs) * FOLD**2, WIDTH, 3, 1, 1)
-        self.layers = nn.ModuleList(nn.Conv2d(WIDTH, WIDTH, 3, 1, d, dilation=d) for d in DILATIONS)
-        self.last = nn.Conv2d(WIDTH, outputs * FOLD**2, 3, 1, 1)
+        self.first = nn.Conv2d((1 + outputs) * FOLD**2, width, 3, 1, 1)
+        self.layers = nn.ModuleList(nn.Conv2d(width, width, 3, 1, d, dilation=d) for d in DILATIONS)
+        self.last = nn.Conv2d(width, outputs * FOLD**2, 3, 1, 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 

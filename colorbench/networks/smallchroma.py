@@ -1,7 +1,7 @@
 """Small chroma: the standardized map that small networks draw instead of a picture's ab.
 
     x = (shrink(ab) - mean) / std              mean and std of the training split's small maps, for each channel
-    ab = enlarge(x std + mean), clipped        along the edges of L (see guided.py)
+    ab = enlarge(x std + mean), clipped        see colorbench/families/enlarging.py
 
 The chroma of photographs has a deviation near 0.12 in units of ab/128, and needs less resolution than L.
 """
@@ -11,9 +11,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from colorbench.arrays import Chroma, Luma
+from colorbench.arrays import Chroma
 from colorbench.batch import Batch
-from colorbench.networks.guided import enlarge, shrink
+from colorbench.networks.guided import shrink
 
 
 def moments(batches: Iterable[Batch], scale: int) -> tuple[Tensor, Tensor]:
@@ -51,6 +51,6 @@ class SmallChroma(nn.Module):
         """[b 2 h w] -> the standardized map [b 2 ceil(h / scale) ceil(w / scale)]."""
         return (shrink(ab, self.scale) - self.mean) / self.std
 
-    def chroma(self, x: Tensor, L: Luma) -> Chroma:
-        """The standardized map -> ab in [-1, 1], at the size of L."""
-        return enlarge(x * self.std + self.mean, L, self.scale).clamp(-1.0, 1.0)
+    def small(self, x: Tensor) -> Tensor:
+        """The standardized map -> the small chroma, in units of ab."""
+        return x * self.std + self.mean

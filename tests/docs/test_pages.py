@@ -55,7 +55,7 @@ def test_a_row_from_before_a_setting_says_which_one():
 
     assert said(today) == []
     before = {key: value for key, value in today.items() if key != "model.weights.gap"}
-    assert said(before) == ["Trained before these were there: model.weights.gap (today 3)."]
+    assert said(before) == ["Trained before these were there: model.weights.gap (today 1.5)."]
 
 
 def test_every_verb_stands_on_the_page_with_its_own_help():

@@ -1,6 +1,7 @@
 """The energy family: the laws of a proper score, and draws that come as often as the truth."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 
 from colorbench.batch import Batch
 from colorbench.errors import UserError
-from colorbench.families.energy import EPSILON, LAGS, TERMS, Energy, apart, gaps, regions, repulsion
+from colorbench.families.energy import EPSILON, LAGS, TERMS, Energy, apart, flats, gaps, regions, repulsion
 from colorbench.noise import Noise
 from colorbench.registry import build
 
@@ -49,8 +50,9 @@ def trained(shares, steps=800):
 @pytest.mark.parametrize("term", TERMS)
 def test_identical_draws_score_their_distance_from_the_truth(term):
     x, y = torch.randn(3, 2, 7, 9), torch.randn(3, 2, 7, 9)
-    error, spread = apart(x[:, None].expand(-1, 4, -1, -1, -1), y, TERMS[term])
-    torch.testing.assert_close(error, TERMS[term](x - y))
+    look = partial(TERMS[term], L=torch.randn(3, 1, 7, 9))
+    error, spread = apart(x[:, None].expand(-1, 4, -1, -1, -1), y, look)
+    torch.testing.assert_close(error, look(x - y))
     assert not spread.any()
 
 
@@ -76,7 +78,7 @@ def test_regions_are_cells_blocks_and_the_field():
     apart[0, 0, 0, 0] = 10.0  # one cell of 64, in one block of 4
     expected = {1: 10 / 64, 4: 2.5 / 4, None: 10 / 8}
     for side, value in expected.items():
-        assert float(regions(apart, side)) == pytest.approx(value, rel=0.01)
+        assert float(regions(apart, side=side)) == pytest.approx(value, rel=0.01)
 
 
 def test_gaps_do_not_see_a_cast_over_all_and_see_one_cell_in_every_gap_that_it_ends():
@@ -107,6 +109,33 @@ def test_gaps_tell_cells_that_vary_together_from_cells_that_vary_alone():
     assert score(loose, "gap") == pytest.approx(2**0.5 / 4, abs=0.05)  # E|g| - E|g - h| / 2, g and h of {-2, 0, 2}
 
 
+def test_flats_are_gaps_where_all_looks_alike_and_see_nothing_between_black_and_white():
+    generator = torch.Generator().manual_seed(0)
+    apart = torch.randn(2, 3, 2, 16, 16, generator=generator)
+    gray = torch.zeros(2, 1, 16, 16)
+    torch.testing.assert_close(flats(apart, gray), gaps(apart), atol=0.05, rtol=0.05)
+    torch.testing.assert_close(flats(apart[:, 0], gray), flats(apart, gray)[:, 0])
+    half = torch.where(torch.arange(16) < 8, -1.0, 1.0).expand(1, 1, 16, 16)  # two things, black and white
+    things = torch.where(torch.arange(16) < 8, 5.0, -5.0).expand(1, 2, 16, 16)  # each even
+    assert float(flats(things, half)) == pytest.approx(0.0, abs=1e-4)
+    assert float(gaps(things)) > 1.0
+    assert float(flats(apart[:1, 0], half)) > 1.0  # uneven within a thing
+
+
+@pytest.mark.parametrize("shade", [0.0, 1.0])
+def test_flats_are_a_proper_score_whatever_the_gray_picture(shade):
+    """Gaps of deviation 1 are the truth's: draws of 1 score better than even ones (0) and than rougher ones (2)."""
+    generator = torch.Generator().manual_seed(0)
+    L = shade * torch.randn(200, 1, 6, 6, generator=generator)
+    y = torch.randn(200, 2, 6, 6, generator=generator)
+    score = {}
+    for deviation in (0.0, 1.0, 2.0):
+        x = deviation * torch.randn(200, 6, 2, 6, 6, generator=generator)
+        error, spread = apart(x, y, partial(flats, L=L))
+        score[deviation] = float((error - repulsion(6, 1.0) * spread).mean())
+    assert score[1.0] < min(score[0.0], score[2.0]) - 0.1
+
+
 def test_two_colors_are_drawn_as_often_as_they_are_true():
     a = trained(0.25)
     assert float((a > 0).float().mean()) == pytest.approx(0.25, abs=0.06)
@@ -125,7 +154,7 @@ def test_draws_differ_before_the_first_step_so_that_they_repel_each_other():
         torch.manual_seed(0)
         family = build("family", {**tree, "network": {**tree["network"], "start": start}}).train()
         family.prepare([batch])
-        (objective,) = family.objectives(batch, Noise.of(0, batch.ids), family.weights)
+        objective, *_ = family.objectives(batch, Noise.of(0, batch.ids), family.weights)
         spreads.append(float(objective.logs["field_spread"].detach().mean()))
     assert spreads[0] == pytest.approx(0.0, abs=1e-6)
     assert spreads[1] > EPSILON**0.5
@@ -144,7 +173,7 @@ def test_the_encoder_runs_once_for_all_draws_and_a_draw_alone_is_the_same():
 
 def test_a_term_of_weight_zero_is_not_computed():
     batch, family = pictures(4), small("energy").train()
-    (objective,) = family.objectives(batch, Noise.of(0, batch.ids), family.weights.but(block=0.0))
+    objective, *_ = family.objectives(batch, Noise.of(0, batch.ids), family.weights.but(block=0.0))
     assert "block" not in objective.logs
 
 
