@@ -25,8 +25,9 @@ def training_flops(family: Family, size: int, device: torch.device, images: int 
     family = deepcopy(family).train()
     steps = torch.arange(images * 3 * size * size, device=device) % 256
     batch = Batch.of_bytes(steps.to(torch.uint8).view(images, 3, size, size), torch.arange(images, device=device))
-    groups = family.trainable()
-    with torch.random.fork_rng(), FlopCounterMode(display=False) as counter:
+    groups, counter = family.trainable(), FlopCounterMode(display=False)
+    # counted as a whole: the counter's record of modules cannot follow a gradient's gradient (r3gan, WGAN-GP)
+    with torch.random.fork_rng(), _FlopCounterMode(counter):
         for objective in family.objectives(batch, Noise.of(0, batch.ids), Weights(family.weights)):
             wanted = [p for name in objective.groups for p in groups[name].parameters()]
             objective.loss.mean().backward(inputs=wanted)

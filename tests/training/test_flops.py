@@ -45,3 +45,13 @@ def test_counting_changes_nothing_and_every_model_costs_something(model):
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(before[name], value) for name, value in family.state_dict().items())
     assert all(p.grad is None for p in family.parameters())
+
+
+@pytest.mark.parametrize("adversary", ["r3gan", "wgangp"])
+def test_a_penalty_on_slopes_is_counted_too(adversary):
+    """Twice through the discriminator's derivatives: more than the same game without a penalty."""
+    plain = ("model.discriminator.norm=none", "model.discriminator.spectral=false")
+    costs = []
+    for name in ("bce", adversary):
+        costs.append(training_flops(small("unetgan", f"adversary={name}", *plain), 32, torch.device("cpu")))
+    assert costs[1] > costs[0] > 0
