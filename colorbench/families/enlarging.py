@@ -10,7 +10,7 @@ n is normal noise of cells, of 2 x 2 and of 4 x 4 cells in equal parts, so the n
 to one thing, and evens them: draws of small maps are mottled just there. What it is trained on is no draw of the
 family, so the one never waits for the other, and a trained family learns it afterwards:
 
-    colorbench model=flow init_from=RUN model.enlarge=learned 'phases=[{updates: [enlarger]}]' budget.images=4000
+    colorbench model=flow init_from=RUN model.enlarge=learned phases=enlarger_only budget.images=8000
 
 More noise evens more and pulls the draws to their mean: experiments/03_ablations/enlarging.md.
 """

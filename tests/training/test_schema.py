@@ -123,6 +123,7 @@ def changed(tree: dict, path: tuple, value: Any) -> dict:
 
 
 REMOVED = object()
+UNKNOWN_BEFORE = (("model", "enlarge"),)  # models of before that key say nothing of it: guided
 
 
 def wrong_settings(known: list) -> Iterator[tuple[Callable[[Any], None], dict, tuple, Any]]:
@@ -146,7 +147,7 @@ def wrong_settings(known: list) -> Iterator[tuple[Callable[[Any], None], dict, t
             alias = path[0] == "data" and len(path) == 2 and path[1] in tree["data"]["source"]
             if (
                 not alias
-                and path not in (("part",), ("part", "trunk"))
+                and path not in (("part",), ("part", "trunk"), *UNKNOWN_BEFORE)
                 and len(path) <= 1 + (path[0] in ("data", "engine", "monitor", "model", "optim", "part"))
             ):
                 yield look, tree, path, REMOVED
