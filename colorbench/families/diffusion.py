@@ -9,7 +9,7 @@ else (Karras et al. 2022; Gao et al. 2024, "Diffusion meets flow matching"). So 
 combination is a yaml:
 
     model     schedule        parameterization    samplers
-    ddpm      cosine          v                   ddpm, ddim, dpmpp, euler, heun, diffusers'
+    ddpm      cosine          velocity            ddpm, ddim, dpmpp, euler, heun, diffusers'
     flow      straight        velocity            the same; euler follows the straight path
     edm       karras          karras              the same; heun with churn is EDM's stochastic sampler
 

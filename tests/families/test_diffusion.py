@@ -29,17 +29,18 @@ def test_ddpm_and_ddim_load_each_others_checkpoint():
     assert not [k for k in ddpm.state_dict() if "sampler" in k]
 
 
-def test_an_untrained_network_that_knows_the_truth_gives_the_truth(monkeypatch):
-    """With v of the true image as the network's answer every sampler ends at the true image."""
-    batch = pictures(3, size=32)
+@pytest.mark.parametrize("predicts", ["v", "velocity", "karras"])
+def test_an_untrained_network_that_knows_the_truth_gives_the_truth(monkeypatch, predicts):
+    """With what is to be predicted of the true image as the network's answer every sampler ends at the true image."""
+    batch, prediction = pictures(3, size=32), f"parameterization@model.parameterization={predicts}"
     for sampler in ("ddpm", "ddim", "dpmpp", "euler", "heun", "churn"):
-        family = small("ddim", f"sampler={sampler}", chroma_scale=4)
+        family = small("ddim", f"sampler={sampler}", prediction, chroma_scale=4)
         family.prepare([batch])
         x0 = (shrink(batch.ab, 4) - family.mean) / family.std
 
-        def denoise(x, t, maps, x0=x0):
+        def denoise(x, t, maps, x0=x0, target=family.parameterization.target):
             sigma, alpha = (t * torch.pi / 2).sin()[:, None, None, None], (t * torch.pi / 2).cos()[:, None, None, None]
-            return (alpha * x - x0) / sigma
+            return target(x0, (x - alpha * x0) / sigma, alpha, sigma)
 
         monkeypatch.setattr(family.network, "denoise", denoise)
         found = family.colorize(batch.L, Noise.of(0, batch.ids))
