@@ -43,6 +43,8 @@ SHARE = 4
 class Enlarging(nn.Module):
     """small chroma [b 2 ceil(h / scale) ceil(w / scale)] and L [b 1 h w] -> ab [b 2 h w] in [-1, 1]."""
 
+    std: Tensor
+
     def __init__(self, scale: int, how: Enlarged) -> None:
         super().__init__()
         self.scale, self.learned = scale, how == "learned"
@@ -53,7 +55,7 @@ class Enlarging(nn.Module):
     def fit(self, std: Tensor) -> None:
         """std [1 2 1 1]: of the small map over the training split."""
         if self.learned:
-            self.std.copy_(std)  # type: ignore[operator]
+            self.std.copy_(std)
 
     def forward(self, small: Tensor, L: Luma) -> Chroma:
         if not self.learned:
