@@ -5,7 +5,7 @@ Everything is measured in processor seconds, ours and theirs in one run, in turn
 
     speed     a step of the usual loop (256 px, batch 4: generator of 8 halvings, 64 to 512 channels, batch norm,
               dropout; 70 x 70 PatchGAN; Adam 2e-4, 0.5; L1 x 100) and of ``model=pix2pix`` at that setting through the
-              engine, in both memory formats
+              engine, in both memory formats; their arithmetic a second beside that of a matrix product
     quality   until the mean PSNR of validation pictures is ``--gain`` dB above gray's: a model of ours (KEY=VALUE;
               default a small decoder on the packaged trunk), then the usual loop on the same pictures. It may take
               ``--most`` times as long; where it is not there then, the ratio is a lower bound and is printed as one
@@ -26,6 +26,7 @@ import torch
 from engine import hardware, pictures, race
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from colorbench import color, registry
 from colorbench.batch import Batch
@@ -116,6 +117,9 @@ def speed(quick: bool) -> None:
     config = compose(["model=pix2pix", f"model.generator.levels={levels}", f"data.size={size}"])
     precision = choose_precision("fp32", CPU)
     usual = Usual(levels)
+    with FlopCounterMode(display=False) as counter:
+        usual.step(batches[0])
+    flops = counter.get_total_flops()
     print(f"| {size} px, batch 4, {precision} | usual, images/s | ours, images/s | ours is so many times as fast |")
     print("|---|---|---|---|")
     for channels_last in (False, True):
@@ -129,6 +133,21 @@ def speed(quick: bool) -> None:
         )
         name = "channels_last" if channels_last else "as auto has it on a CPU in fp32"
         print(f"| {name} | {4 / theirs:.2f} | {4 / ours:.2f} | {theirs / ours:.2f} |", flush=True)
+        print(
+            f"| of these {flops / 1e9:,.0f} GFLOP a step, a second | {_roof(flops, theirs)} | {_roof(flops, ours)} | |"
+        )
+
+
+def _roof(flops: float, seconds: float) -> str:
+    """A step's arithmetic a second, beside that of a matrix product, which is all that this core can do."""
+    a, b = torch.randn(2, 1024, 1024)
+    times = []
+    for _ in range(12):
+        started = time.process_time()
+        torch.mm(a, b)
+        times.append(time.process_time() - started)
+    most = 2 * 1024**3 / sorted(times)[len(times) // 2]
+    return f"{flops / seconds / 1e9:.0f} GFLOP, {flops / seconds / most:.0%} of a matrix product's {most / 1e9:.0f}"
 
 
 def psnr(colorize: Callable[[Batch], Tensor], batches: Iterable[Batch]) -> float:
