@@ -103,8 +103,14 @@ def _comment(file: Path) -> str:
 def normalize(argv: Sequence[str]) -> list[str]:
     """``+experiment=x`` is ``experiment=x``; people type both. ``scale=s`` is the scale of the experiment beside it:
     ``scale=x/s`` where conf/scale/x/s.yaml exists (a stage a/b may take that of a). ``init_from=starter`` with neither
-    model nor experiment is experiment=finetune: the starter's own model, and settings for few pictures."""
+    model nor experiment is experiment=finetune: the starter's own model, and settings for few pictures. UserError: a
+    group is given as a dictionary."""
     words = [re.sub(r"^\++(experiment=)", r"\1", word) for word in argv]
+    for group, _, value in (word.lstrip("+").partition("=") for word in words):
+        if re.match(r"\{|\[\s*\{", value) and (conf_dir() / group).is_dir():
+            raise UserError(
+                f"{group}={value}: a name is expected ({', '.join(options(group))}); keys of it: {group}.KEY=..."
+            )
     words = [f"++{word}" if word.startswith(tuple(f"{key}={{" for key in MAPS)) else word for word in words]
     replaced = {word: key for word in words for key in REPLACED if word.startswith(f"{key}={{")}
     words = [w for word in words for w in ([f"~{replaced[word]}", f"+{word}"] if word in replaced else [word])]

@@ -34,6 +34,8 @@ def test_every_registered_family_is_reachable_from_a_model_yaml():
         (["model=ddpm", "model.timess=3"], ["'model.times'"]),
         (["model=unet", "data.root=X"], ["unknown key 'data.root'; it belongs to", "data=folder"]),
         (["engine=null"], ["engine"]),
+        (["phases=[{updates: [generator]}]"], ["phases", "a name is expected", "warmup", "phases.KEY"]),
+        (["loss={l1: 1}"], ["loss", "a name is expected", "huber", "loss.KEY"]),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_line_with_the_cure(overrides, words):
