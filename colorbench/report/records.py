@@ -63,14 +63,20 @@ class Track:
         return track
 
 
+SINCE = "# since then"
+"""Begins the part of a recipe that was written after its record."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What a record does: one file of comments and of words of the configuration, one a line. The first comment is its
-    line in the table."""
+    line in the table. Words below the comment ``# since then`` say what was the default when the record was made; they
+    came later, so its seeds do not hang on them."""
 
     name: str
     said: str
     words: tuple[str, ...]
+    since: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, file: Path) -> "Recipe":
@@ -79,11 +85,15 @@ class Recipe:
             lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{file}: no recipe of a record can be read there ({error})") from error
-        words = tuple(line.partition(" #")[0].strip() for line in lines if line and not line.startswith("#"))
+        turn = next((i for i, line in enumerate(lines) if line.startswith(SINCE)), len(lines))
+        words, since = (
+            tuple(line.partition(" #")[0].strip() for line in part if line and not line.startswith("#"))
+            for part in (lines[:turn], lines[turn:])
+        )
         if not words:
             raise UserError(f"{file}: not one KEY=VALUE in it")
         said = next((line.lstrip("# ") for line in lines if line.startswith("#")), file.stem)
-        return cls(file.stem, said, words)
+        return cls(file.stem, said, words, since)
 
     def seeds(self, count: int) -> list[int]:
         """The first ``count`` seeds of its retrainings: other words, other seeds."""
@@ -92,7 +102,7 @@ class Recipe:
 
     def command(self, track: Track, seed: int, output: str) -> list[str]:
         """The words that train it once; the track's come last, so they hold."""
-        return [*self.words, *track.words, f"seed={seed}", f"output={output}", f"study={self.name}"]
+        return [*self.words, *self.since, *track.words, f"seed={seed}", f"output={output}", f"study={self.name}"]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from colorbench.api import train
 from colorbench.commands.records import main
 from colorbench.errors import UserError
 from colorbench.report.records import Claim, Recipe, Retraining, Track, check, faster, read, sigma, unlike
+from colorbench.runs.config import compose
 
+RECORDS = Path(__file__).resolve().parents[2] / "experiments/07_records"
 TRACK = Track(("data=scenes",), -0.5, 0.05, 0.1, 4)
 RECIPE = Recipe("small", "a small network", ("model=gan", "budget.images=16"))
 
@@ -65,6 +68,23 @@ def test_seeds_belong_to_the_words_and_all_of_them_count():
     for wrong in ([runs[0], runs[2]], [runs[0], runs[0], runs[1]], [chosen, *runs[1:]]):
         with pytest.raises(UserError, match="all of them count"):
             check(RECIPE, TRACK, wrong)
+
+
+def test_what_was_a_default_then_is_trained_with_and_changes_no_seed(tmp_path):
+    words = "# a line of the table\nmodel=energy\nbudget.images=3000\n"
+    (tmp_path / "then.txt").write_text(words)
+    (tmp_path / "now.txt").write_text(words + "# since then energy counts more\nmodel.weights.gap=3\n")
+    then, now = (Recipe.read(tmp_path / f"{name}.txt") for name in ("then", "now"))
+    assert now.seeds(3) == then.seeds(3)
+    assert now.said == then.said == "a line of the table"
+    assert now.command(TRACK, 1, "x")[:3] == ["model=energy", "budget.images=3000", "model.weights.gap=3"]
+
+
+@pytest.mark.parametrize("recipe", sorted(RECORDS.glob("energy*.txt")), ids=lambda file: file.stem)
+def test_a_record_is_trained_by_what_energy_was_when_it_was_made(recipe):
+    model = compose(Recipe.read(recipe).command(Track.read(RECORDS / "track.yaml"), 1, "x"))["model"]
+    assert model["weights"] == {"pixel": 1, "block": 1, "field": 1, "gap": 3, "flat": 0}
+    assert model["enlarge"] == "guided"
 
 
 def test_retrainings_stop_together_and_on_one_processor():

@@ -62,6 +62,7 @@ def runs() -> Iterator[dict[str, Any]]:
         "adversary": "gan",
         "sampler": "ddpm",
         "phases": "gan",
+        "enlarger_only": "energy",
         "optim": "gan",
     }
     for group in GROUPS:
@@ -70,7 +71,8 @@ def runs() -> Iterator[dict[str, Any]]:
             if group == "data" and option in needed:
                 words.append(f"data.{needed[option]}=x")
             if group != "model":
-                words.append(f"model={users.get(group, 'gray') if option != 'none' else 'unet'}")
+                model = users.get(option, users.get(group, "gray")) if option != "none" else "unet"
+                words.append(f"model={model}")
             yield composed(*words)
 
 
