@@ -212,7 +212,7 @@ def read(paths: Sequence[Path], recipe: Recipe, track: Track, *, device: torch.d
 def _read(path: Path, recipe: Recipe, track: Track, device: torch.device) -> Retraining:
     run = open_run(path)
     asked = compose(recipe.command(track, run.config["seed"], str(path.resolve().parents[1])))
-    if other := unlike(asked, run.config):
+    if other := unlike(asked, run.config, [word.partition("=")[0] for word in recipe.since]):
         raise UserError(f"{path}: not a run of {recipe.name}: {other}")
     seconds, ended = run.status.get("processor_seconds"), run.status.get("ended_by")
     if run.status.get("state") not in ("trained", "finished"):
@@ -226,9 +226,9 @@ def _read(path: Path, recipe: Recipe, track: Track, device: torch.device) -> Ret
     return Retraining(run.config["seed"], _place(run, asked, device), seconds, images, _machine(path))
 
 
-def unlike(asked: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+def unlike(asked: Mapping[str, Any], found: Mapping[str, Any], since: Sequence[str] = ()) -> str | None:
     """The first key of what is learned, how, and how it is judged, whose value is another; None if there is none.
-    ``auto`` is what the run made of it."""
+    ``auto`` is what the run made of it; a run that knows nothing of a key of ``since`` is older than that."""
     sides = []
     for config in (asked, found):
         kept = science(config, "run", "ranks", "data.cache")
@@ -236,7 +236,8 @@ def unlike(asked: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
         kept["protocol"] = {k: v for k, v in config["protocol"].items() if k not in ("gallery", "matters", "expect")}
         sides.append(dict(flatten(kept)))
     wanted, has = sides
-    keys = sorted(k for k in wanted.keys() | has.keys() if wanted.get(k) not in (has.get(k), "auto"))
+    known = (wanted.keys() | has.keys()) - (set(since) - has.keys())
+    keys = sorted(k for k in known if wanted.get(k) not in (has.get(k), "auto"))
     return f"{keys[0]} is {has.get(keys[0])!r}, not {wanted.get(keys[0])!r}" if keys else None
 
 

@@ -80,6 +80,15 @@ def test_what_was_a_default_then_is_trained_with_and_changes_no_seed(tmp_path):
     assert now.command(TRACK, 1, "x")[:3] == ["model=energy", "budget.images=3000", "model.weights.gap=3"]
 
 
+def test_a_run_from_before_a_key_is_one_of_the_recipe_and_one_of_another_value_is_not():
+    words, since = ["model=energy", "model.enlarge=guided"], ["model.enlarge"]
+    asked, older, other = compose(words), compose(words), compose([*words[:1], "model.enlarge=learned"])
+    del older["model"]["enlarge"]
+    assert unlike(asked, older, since) is None
+    assert "model.enlarge is None" in str(unlike(asked, older))
+    assert "model.enlarge is 'learned'" in str(unlike(asked, other, since))
+
+
 @pytest.mark.parametrize("recipe", sorted(RECORDS.glob("energy*.txt")), ids=lambda file: file.stem)
 def test_a_record_is_trained_by_what_energy_was_when_it_was_made(recipe):
     model = compose(Recipe.read(recipe).command(Track.read(RECORDS / "track.yaml"), 1, "x"))["model"]
