@@ -130,7 +130,7 @@ def regions(apart: Tensor, L: Tensor | None = None, *, side: int | None) -> Tens
     elif side > 1:
         cells = F.avg_pool2d(square.flatten(0, -3)[:, None], side, ceil_mode=True)
         square = cells.view(*square.shape[:-2], *cells.shape[-2:])
-    return ((square + EPSILON).sqrt() - EPSILON**0.5).mean(dim=(-2, -1))
+    return _root(square).mean(dim=(-2, -1))
 
 
 def gaps(apart: Tensor, L: Tensor | None = None) -> Tensor:
@@ -148,9 +148,14 @@ def flats(apart: Tensor, L: Tensor) -> Tensor:
         L, count = L[:, None], count[:, None]
     for gap, change in zip(_lagged(apart), _lagged(L), strict=True):
         alike = torch.exp(-(change.squeeze(-3) / ALIKE).square())
-        length = (gap.square().sum(dim=-3) + EPSILON).sqrt() - EPSILON**0.5
+        length = _root(gap.square().sum(dim=-3))
         total, count = total + (alike * length).mean(dim=(-2, -1)), count + alike.mean(dim=(-2, -1))
     return total / count.clamp_min(1e-3)
+
+
+def _root(square: Tensor) -> Tensor:
+    """Its root, 0 at 0 and with a finite slope there."""
+    return (square + EPSILON).sqrt() - EPSILON**0.5
 
 
 def _lagged(x: Tensor) -> Iterator[Tensor]:
