@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from colorbench.data.decode import EXTENSIONS, render_bytes
 from colorbench.data.source import Dropped, Item, Rendered, Source, Split, carved
@@ -29,7 +29,8 @@ class Folder(Source):
     share: of the pictures that the hash gives to test, and as many to val, where no folder says so. first: of a folder,
     only this many files, in the order of their own names ({val: 5000} is ImageNet's usual test). stretch: squash the
     whole picture to a square instead of cutting the center square. max_pixels: larger pictures are dropped, by their
-    header, before any memory is spent on them.
+    header, before any memory is spent on them. layout: ``named`` where the set is one that everybody has: a root
+    without a folder that means train is then another tree, and an error.
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class Folder(Source):
         first: dict[str, Count],
         stretch: bool,
         max_pixels: Count,
+        layout: Literal["any", "named"] = "any",
     ) -> None:
-        self.root = Path(root).expanduser()
+        self.root, self.layout = Path(root).expanduser(), layout
         self.splits, self.share, self.first = splits, share, first
         self.stretch, self.max_pixels = stretch, max_pixels
 
@@ -55,6 +57,11 @@ class Folder(Source):
         folders = {name: split for name, split in self.splits.items() if (self.root / within / name).is_dir()}
         if "train" not in folders.values():
             folders = {}
+            if self.layout == "named":
+                wanted = " and ".join(f"{printable(str(self.root))}/{name}" for name in self.splits)
+                raise UserError(
+                    f"data.root: this set is {wanted}, and the first is not there; for any other tree: data=folder"
+                )
         count = 0
         for path, name in self._files(sorted(folders), within):
             count += 1

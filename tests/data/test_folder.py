@@ -186,6 +186,13 @@ def test_the_kaggle_landscapes_keep_their_own_test_and_their_gray_twins_stay_out
     assert {split for name, split in found.items() if name.startswith("train")} == {"train", "val"}
 
 
+@pytest.mark.parametrize("name", ["coco", "imagenet", "kaggle_landscape"])
+def test_a_set_that_everybody_has_is_not_split_by_the_hash_where_its_root_was_wrong(name: str, tmp_path: Path) -> None:
+    add(tmp_path, *(f"elsewhere/{i}.png" for i in range(4)))
+    with pytest.raises(UserError, match="the first is not there; for any other tree: data=folder"):
+        of_yaml(name, tmp_path)
+
+
 def test_an_archive_that_unpacks_into_one_folder_keeps_its_splits(tmp_path: Path) -> None:
     kinds = ("train_color", "train_black", "test_color", "test_black")
     add(tmp_path, *(f"data/{kind}/image{i}.jpg" for kind in kinds for i in range(40)), ".DS_Store.png")
@@ -196,7 +203,8 @@ def test_an_archive_that_unpacks_into_one_folder_keeps_its_splits(tmp_path: Path
     assert {split for name, split in found.items() if name.startswith("data/train_color")} == {"train", "val"}
     assert len(found) == 80
     add(tmp_path, "more/train_color/x.jpg")  # two folders: neither is the archive's
-    assert len(of_yaml("kaggle_landscape", tmp_path)) == 161
+    with pytest.raises(UserError, match="data=folder"):
+        of_yaml("kaggle_landscape", tmp_path)
 
 
 def test_coco_is_judged_on_the_first_10000_of_test2017(tmp_path: Path) -> None:
