@@ -45,8 +45,9 @@ def warm_start(family: Family, source: str, mapping: str | None, *, output: Path
 
 def _of_networks(family: Family, weights: State, source: str, tell: Callable[[str], None]) -> bool:
     """Network by network; False, and nothing is changed, when none fits or one of the same name does not."""
-    theirs = {name: _below(weights, name) for name in dict.fromkeys(key.split(".", 1)[0] for key in weights)}
     ours = dict(_networks(family))
+    parts = (next((n for n in ours if key.startswith(f"{n}.")), key.split(".", 1)[0]) for key in weights)
+    theirs = {name: _below(weights, name) for name in dict.fromkeys(parts)}
     taken: dict[str, str] = {}
     for name, network in ours.items():
         wanted = _shapes(network.state_dict())
@@ -70,9 +71,9 @@ def _of_networks(family: Family, weights: State, source: str, tell: Callable[[st
 
 
 def _networks(family: Family) -> Iterator[tuple[str, nn.Module]]:
-    """The networks that are trained, by the names of their attributes."""
+    """The networks that are trained, by the paths of their attributes."""
     trained = {id(module) for module in family.trainable().values()}
-    yield from ((name, module) for name, module in family.named_children() if id(module) in trained)
+    yield from ((name, module) for name, module in family.named_modules() if id(module) in trained)
 
 
 def _below(state: State, name: str) -> dict[str, Tensor]:

@@ -136,6 +136,21 @@ def test_the_generator_of_a_game_becomes_a_regression(run: Callable[..., str], s
     assert told[1].endswith("starts anew: nothing; not taken: discriminator")
 
 
+def test_an_enlarger_that_a_trained_model_did_not_have_starts_anew_and_it_is_said(
+    run: Callable[..., str], start: Callable[..., list[str]]
+) -> None:
+    drawn = {"width": 8, "blocks": 1}
+    trained = made(composed("flow", network=drawn), seed=1)
+    learning = made(composed("flow", "model.enlarge=learned", network=drawn), seed=2)
+    told = start(learning, run(composed("flow", network=drawn), trained))
+    assert same(learning.trainable()["network"], trained.trainable()["network"])
+    assert "starts anew: enlarging.net" in told[-1]
+    again = made(composed("flow", "model.enlarge=learned", network=drawn | {"width": 16}), seed=3)
+    source = run(composed("flow", "model.enlarge=learned", network=drawn), learning, "learned")
+    with pytest.raises(UserError):
+        start(again, source)
+
+
 def test_a_network_that_does_not_fit_is_refused_and_nothing_is_changed(
     run: Callable[..., str], start: Callable[..., list[str]]
 ) -> None:
