@@ -156,11 +156,11 @@ def evaluate(
     submissions go (default: where the run's study is). size: px, both cropped to the center square and resized.
     allow_gray: judge gray answers of another program too. Raises UserError for what is no run or no picture."""
     from colorbench.engine.precision import choose_device
-    from colorbench.evaluation.resampled import is_of_sampler
+    from colorbench.evaluation.resampled import is_of_drawing
     from colorbench.evaluation.runs import evaluate_folder, evaluate_run, nodes
 
     folders = [Path(path) for path in paths]
-    changed, sampler = nodes(list(overrides)), [word for word in overrides if is_of_sampler(word)]
+    changed, sampler = nodes(list(overrides)), [word for word in overrides if is_of_drawing(word)]
     where = Path(output) if output is not None else None
     if truth is not None:
         if len(folders) != 1:

@@ -84,6 +84,9 @@ class Family(nn.Module, ABC):
     columns: ClassVar[Mapping[str, Column]] = {}
     """What the columns of :meth:`likelihood` mean."""
 
+    drawing: ClassVar[Sequence[str]] = ()
+    """Keys of ``model`` that a draw depends on and no training: ``evaluate --set model.KEY=VALUE`` changes them."""
+
     @property
     def stochastic(self) -> bool:
         """Do two colorings of one image differ?"""

@@ -80,11 +80,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _export(args: argparse.Namespace) -> Path:
     """The run's test pictures."""
-    from colorbench.evaluation.resampled import is_of_sampler
+    from colorbench.evaluation.resampled import is_of_drawing
     from colorbench.evaluation.runs import nodes, plan_of_run
     from colorbench.evaluation.submission import export
     from colorbench.runs.run import open_run
 
-    for word in filter(is_of_sampler, args.overrides):
+    for word in filter(is_of_drawing, args.overrides):
         raise UserError(f"--set {word}: only a run has a sampler; leave out --export")
     return export(plan_of_run(open_run(args.paths[0]), nodes(args.overrides))[0], args.export)

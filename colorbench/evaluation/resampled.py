@@ -1,27 +1,53 @@
-"""A diffusion judged with another sampler: its checkpoint stays, ``sampler=dpmpp sampler.steps=20`` draw from it.
+"""A run judged with other draws: ``sampler=dpmpp sampler.steps=20``, ``model.top_p=0.9``; its checkpoint stays.
 
-A checkpoint serves every sampler, so the row is one of its own, called by what differs.
+A checkpoint serves every way to draw from it, so the row is one of its own, called by what differs. Of ``model`` only
+what the family says a draw alone depends on can be changed (``Family.drawing``).
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
+
+import yaml
 
 from colorbench.errors import UserError
-from colorbench.registry import check
+from colorbench.family import Family
+from colorbench.registry import check, lookup
 from colorbench.runs.config import compose
 from colorbench.runs.run import Run
 
 
-def is_of_sampler(word: str) -> bool:
-    """Is it ``sampler=NAME`` or ``sampler.KEY=VALUE``?"""
-    return word.lstrip("+~").startswith(("sampler=", "sampler."))
+def is_of_drawing(word: str) -> bool:
+    """Is it ``sampler=NAME``, ``sampler.KEY=VALUE`` or ``model.KEY=VALUE``?"""
+    return word.lstrip("+~").startswith(("sampler=", "sampler.", "model."))
 
 
 def resampled(run: Run, words: Sequence[str]) -> Run:
-    """The run with the sampler that ``words`` ask for. UserError: its model has none, or has no such key."""
+    """The run with the draws that ``words`` ask for. UserError: its model has no sampler, or has no such key."""
+    of_sampler = [word for word in words if not word.lstrip("+~").startswith("model.")]
+    run = _remodeled(run, [word for word in words if word not in of_sampler])
+    return _resampled(run, of_sampler) if of_sampler else run
+
+
+def _remodeled(run: Run, words: Sequence[str]) -> Run:
+    model = run.config["model"]
+    family = cast(type[Family], lookup("family", model["family"]))
+    changed: dict[str, Any] = {}
+    for word in words:
+        key, _, value = word.lstrip("+").removeprefix("model.").partition("=")
+        if key not in family.drawing:
+            own = ", ".join(f"model.{key}" for key in family.drawing) or "nothing of the model"
+            raise UserError(f"--set {word}: of {run.name} can be changed after training: {own}")
+        changed[key] = yaml.safe_load(value)
+    if not changed:
+        return run
+    check("family", {**model, **changed}, "model")
+    return replace(run, config={**run.config, "model": {**model, **changed}})
+
+
+def _resampled(run: Run, words: Sequence[str]) -> Run:
     own = run.config["model"].get("sampler")
     if not isinstance(own, dict):
         raise UserError(f"--set {words[0]}: {run.name} draws from no sampler; a diffusion does (ddpm, flow, edm ...)")
@@ -43,8 +69,11 @@ def resampled(run: Run, words: Sequence[str]) -> Run:
 
 
 def tag(run: Run, other: Run) -> str:
-    """What tells a resampled run's folder from the run's own: empty where the sampler is the same."""
-    if other.config["model"] == run.config["model"]:
+    """What tells a resampled run's folder from the run's own: empty where the draws are the same."""
+    mine, theirs = run.config["model"], other.config["model"]
+    changed = {key: value for key, value in theirs.items() if value != mine.get(key)}
+    if not changed:
         return ""
-    node: Any = other.config["model"]["sampler"]
-    return f"{node['sampler']}-{hashlib.sha256(json.dumps(node, sort_keys=True).encode()).hexdigest()[:6]}"
+    node: Any = changed["sampler"] if changed.keys() == {"sampler"} else changed
+    name = theirs["sampler"]["sampler"] if "sampler" in changed else "drawing"
+    return f"{name}-{hashlib.sha256(json.dumps(node, sort_keys=True).encode()).hexdigest()[:6]}"

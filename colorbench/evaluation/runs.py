@@ -18,7 +18,7 @@ from colorbench.evaluation.baselines import evaluate_baselines
 from colorbench.evaluation.judge import evaluate_family
 from colorbench.evaluation.protocol import Plan, plan
 from colorbench.evaluation.protocol import plan as make_plan
-from colorbench.evaluation.resampled import is_of_sampler, resampled, tag
+from colorbench.evaluation.resampled import is_of_drawing, resampled, tag
 from colorbench.evaluation.rows import Evaluation
 from colorbench.evaluation.submission import judge_folder, open_truths
 from colorbench.metrics.suite import Suite
@@ -49,7 +49,7 @@ def evaluate_run(
 ) -> Evaluation:
     """Evaluate a run folder and the trivial rows of its protocol (below ``output``, where runs are).
 
-    sampler: words that change the sampler of a diffusion, whose row is then one of its own.
+    sampler: words that change how it draws (resampled.py), whose row is then one of its own.
     """
     trained = open_run(path)
     run = resampled(trained, sampler) if sampler else trained
@@ -129,11 +129,14 @@ def run_record(run: Any) -> dict[str, Any]:
 
 
 def nodes(words: Sequence[str]) -> dict[str, Any]:
-    """The metrics and protocol nodes that ``--set`` asks for; {} keeps the run's own. None of a sampler's."""
-    words = [word for word in words if not is_of_sampler(word)]
+    """The metrics and protocol nodes that ``--set`` asks for; {} keeps the run's own. None of how a model draws."""
+    words = [word for word in words if not is_of_drawing(word)]
     for word in words:
         if not word.lstrip("+~").startswith(("metrics", "protocol")):
-            raise UserError(f"--set {word}: only metrics.*, protocol.* and sampler.* can be changed after training")
+            raise UserError(
+                f"--set {word}: only metrics.*, protocol.*, sampler.* and what of model.* its draws alone depend on "
+                "can be changed after training"
+            )
     if not words:
         return {}
 

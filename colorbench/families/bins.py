@@ -12,7 +12,7 @@ With l = 1 and T = 1 the draws have every cell's own distribution right, and sti
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,7 @@ class ColorBins(Family):
     """network: L -> [b channels[0] y x], ``channels`` and ``scale``, as of networks/pyramid.py. uniform: l in [0, 1].
     temperature: T."""
 
+    drawing: ClassVar = ("decode", "temperature")
     rebalance: Tensor
 
     def __init__(

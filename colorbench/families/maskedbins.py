@@ -11,6 +11,11 @@ drawn in one pass is drawn independently, so it should lie far apart. In raster 
 the likelihood is exact: sum_i -log2 p(t_i | ...) bits, reported per cell. The keys and values of the cells before are
 kept, so a picture costs as many steps as cells, of one cell each.
 
+Every cell is a chance to draw from the tail of its probabilities, where the network's errors are, and a picture has
+hundreds of cells: without a cut its draws are dotted. ``top_p`` leaves the likeliest bins that together hold so much
+of the probability (nucleus sampling: Holtzman et al. 2020), ``temperature`` narrows the rest. Both belong to drawing
+alone; the likelihood is of the whole distribution (experiments/03_ablations/nucleus.md).
+
 Targets are single bins, not soft ones: a likelihood is of what was there, and soft targets teach every draw a jitter of
 5 CIELAB units. A bin is painted in the mean color that the training split has in it.
 """
@@ -36,14 +41,20 @@ from colorbench.networks.dit import rms
 from colorbench.networks.guided import shrink
 from colorbench.networks.sequence import Sequence
 from colorbench.noise import Noise
-from colorbench.ranges import NotNegative, Positive, Several
+from colorbench.ranges import NotNegative, Positive, Several, SomeShare
 from colorbench.registry import register
+
+PREVIEWED = 10
+"""Passes of a draw in masked order while a model trains."""
 
 
 @register("family", "maskedbins")
 class MaskedBins(Family):
     """network: L -> [b channels[0] y x], ``channels`` and ``scale``, as of networks/pyramid.py. steps: of a draw in
-    masked order. temperature: of a draw's logits; 1 is calibrated, less is calmer."""
+    masked order. temperature: of a draw's logits; 1 is calibrated, less is calmer. top_p: the probability that is drawn
+    from; 1 is all."""
+
+    drawing: ClassVar = ("steps", "temperature", "top_p")
 
     columns: ClassVar = {
         "bits_per_cell": Column(
@@ -61,10 +72,12 @@ class MaskedBins(Family):
         steps: Several,
         temperature: Positive,
         weights: Mapping[str, NotNegative],
+        top_p: SomeShare = 1.0,
         enlarge: Enlarged = "guided",
     ) -> None:
         super().__init__()
-        self.palette, self.order, self.steps, self.temperature = Palette(), order, steps, temperature
+        self.palette, self.order = Palette(), order
+        self.steps, self.temperature, self.top_p = steps, temperature, top_p
         channels: Any = network.channels
         self.scale, self.unknown = int(network.scale), len(self.palette)  # type: ignore[arg-type]
         width = transformer.width
@@ -146,6 +159,16 @@ class MaskedBins(Family):
         bins = self._write(known, u) if self.order == "raster" else self._fill(known, u)
         return self.enlarging(self.painted[bins].movedim(-1, 1), L)
 
+    def preview(self, L: Luma, noise: Noise) -> Chroma:
+        """A draw of ``PREVIEWED`` passes at most."""
+        if self.order == "raster":
+            return self.colorize(L, noise)
+        steps, self.steps = self.steps, min(self.steps, PREVIEWED)
+        try:
+            return self.colorize(L, noise)
+        finally:
+            self.steps = steps
+
     def _write(self, known: Tensor, u: Tensor) -> Bins:
         """In raster order, u [b y x] in (0, 1)."""
         b, _, rows, columns = known.shape
@@ -173,7 +196,8 @@ class MaskedBins(Family):
 
     def _draw(self, logits: Tensor, u: Tensor) -> Tensor:
         """[b n q], [b n] -> [b n]."""
-        return drawn(logits.float().transpose(1, 2)[:, :, None] / self.temperature, u[:, None])[:, 0]
+        logits = nucleus(logits.float() / self.temperature, self.top_p)
+        return drawn(logits.transpose(1, 2)[:, :, None], u[:, None])[:, 0]
 
     def _features(self, L: Luma) -> Tensor:
         """[b width y x]: of L, at every cell."""
@@ -191,6 +215,16 @@ class MaskedBins(Family):
         count = (n * torch.cos(0.5 * math.pi * noise.uniform("share"))).ceil().clamp(1, n)
         ranks = noise.uniform("hidden", n).argsort(dim=1).argsort(dim=1)
         return (ranks < count[:, None]).view_as(bins)
+
+
+def nucleus(logits: Tensor, share: float) -> Tensor:
+    """[... q], of which the likeliest are kept that hold ``share`` of the probability, with the one that passes it; the
+    others are minus infinity."""
+    if share >= 1.0:
+        return logits
+    ordered, order = logits.softmax(dim=-1).sort(dim=-1, descending=True)
+    kept = torch.empty_like(order, dtype=torch.bool).scatter_(-1, order, ordered.cumsum(dim=-1) - ordered < share)
+    return logits.masked_fill(~kept, -math.inf)
 
 
 def halton(rows: int, columns: int) -> Tensor:

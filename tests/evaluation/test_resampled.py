@@ -58,9 +58,21 @@ def _record(of: Run) -> dict[str, Any]:
     return run_record(of)
 
 
+def test_what_of_a_model_its_draws_alone_depend_on_can_be_changed() -> None:
+    before = run("model=maskedbins")
+    after, other = (resampled(before, [f"model.top_p={p}", "model.steps=5"]) for p in (0.5, 0.6))
+    assert after.config["model"] == {**before.config["model"], "top_p": 0.5, "steps": 5}
+    assert len({tag(before, after), tag(before, other), ""}) == 3
+    again = resampled(run("model=bins"), ["model.decode=sample"])
+    assert again.config["model"]["decode"] == "sample"
+
+
 @pytest.mark.parametrize(
     ("model", "words", "message"),
     [
+        ("maskedbins", ["model.order=raster"], "model.order=raster: of .* changed after training: model.steps"),
+        ("maskedbins", ["model.top_p=0"], "model.top_p: expected a number above 0"),
+        ("unet", ["model.steps=3"], "of unet can be changed after training: nothing of the model"),
         ("unet", ["sampler=dpmpp"], "--set sampler=dpmpp: unet draws from no sampler"),
         ("ddpm", ["sampler=dpmp"], "unknown sampler 'dpmp'; did you mean 'dpmpp'"),
         ("ddpm", ["sampler.step=3"], "unknown key 'sampler.step'.*'sampler.steps'"),

@@ -8,7 +8,7 @@ from families.conftest import pictures, small
 from torch.nn import functional as F
 
 from colorbench.batch import Batch
-from colorbench.families.maskedbins import _portions, halton
+from colorbench.families.maskedbins import _portions, halton, nucleus
 from colorbench.networks.guided import shrink
 from colorbench.noise import Noise
 
@@ -50,6 +50,41 @@ def test_the_probabilities_of_all_pictures_of_two_cells_sum_to_one():
             nats = family.nats(L.expand(len(pairs), -1, -1, -1), pairs)
             total += float((-nats.double().sum(dim=(1, 2))).exp().sum())
     assert total == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_nucleus_is_the_likeliest_bins_that_hold_the_share_and_one_at_least():
+    p = torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.1, 0.2, 0.3, 0.4]])
+    for share, kept in ((0.5, (1, 2)), (0.51, (2, 2)), (0.79, (2, 3)), (0.81, (3, 3)), (0.001, (1, 1))):
+        left = nucleus(p.log(), share).isfinite()
+        assert tuple(left.sum(1).tolist()) == kept
+        for row, n in enumerate(kept):
+            assert set(left[row].nonzero().flatten().tolist()) == set(p[row].argsort(descending=True)[:n].tolist())
+    assert torch.equal(nucleus(p.log(), 1.0), p.log())
+
+
+def test_draws_come_from_the_nucleus_with_its_frequencies():
+    family = alive("maskedbins")
+    family.top_p, q = 0.9, family.unknown
+    p = torch.full((q,), 0.05 / (q - 2))
+    p[3], p[8] = 0.7, 0.25
+    found = family._draw(p.log().expand(1, 20000, q), torch.rand(1, 20000)).flatten()
+    assert set(found.tolist()) == {3, 8}
+    assert float((found == 3).float().mean()) == pytest.approx(0.7 / 0.95, abs=0.015)
+
+
+def test_a_preview_takes_ten_passes_at_most_and_changes_nothing():
+    family, batch = alive("maskedbins"), pictures(2)
+    family.steps = 30
+    passes = []
+    family.model["transformer"].register_forward_hook(lambda *_: passes.append(1))
+    with torch.no_grad():
+        family.preview(batch.L, Noise.of(0, batch.ids))
+        assert len(passes) <= 10
+        assert family.steps == 30
+        passes.clear()
+        family.colorize(batch.L, Noise.of(0, batch.ids))
+    height, width = batch.L.shape[-2:]
+    assert len(passes) == family.evaluations(height, width) > 10
 
 
 def test_a_cell_sees_those_before_it_and_none_after():
