@@ -12,6 +12,7 @@ submissions/NAME beside the study, so `colorbench table OUTPUT` of the whole out
 
     colorbench evaluate outputs/default/* --set protocol.draws=16
     colorbench evaluate outputs/default/RUN --set sampler=dpmpp sampler.steps=20   # a row of its own: another sampler
+    colorbench evaluate outputs/default/RUN --set model.steps=10   # as well, where a draw alone depends on it
     colorbench evaluate outputs/default/RUN --checkpoint images-000006000   # a kept checkpoint (engine.keep_every=25%)
     colorbench evaluate outputs/default/RUN --export PICTURES      # truth/ and gray/ as PNG
     colorbench evaluate COLORED --truth outputs/default/RUN --name theirs   # a row of that run's table
