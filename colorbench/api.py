@@ -152,9 +152,10 @@ def evaluate(
 
     paths: run folders, or with ``truth`` one folder of pictures. truth: a run, whose table the row joins, or a folder
     of true pictures. name: of that row (default: the folder's). overrides: words of ``metrics``, ``protocol``,
-    ``sampler``, or what of ``model`` its draws alone depend on (``"protocol.draws=16"``). checkpoint: best, last or a kept one. output: where trivial rows and
-    submissions go (default: where the run's study is). size: px, both cropped to the center square and resized.
-    allow_gray: judge gray answers of another program too. Raises UserError for what is no run or no picture."""
+    ``sampler``, or what of ``model`` its draws alone depend on (``"protocol.draws=16"``). checkpoint: best, last or
+    a kept one. output: where trivial rows and submissions go (default: where the run's study is). size: px, both
+    cropped to the center square and resized. allow_gray: judge gray answers of another program too. Raises
+    UserError for what is no run or no picture."""
     from colorbench.engine.precision import choose_device
     from colorbench.evaluation.resampled import is_of_drawing
     from colorbench.evaluation.runs import evaluate_folder, evaluate_run, nodes
