@@ -167,7 +167,7 @@ def evaluate(
         if len(folders) != 1:
             raise UserError("--truth: judge one folder at a time")
         if sampler:
-            raise UserError(f"--set {sampler[0]}: only a run has a sampler; leave out --truth")
+            raise UserError(f"--set {sampler[0]}: only a run draws; leave out --truth")
         of_run = (Path(truth) / "config.yaml").is_file()
         done = evaluate_folder(
             folders[0],

@@ -87,5 +87,5 @@ def _export(args: argparse.Namespace) -> Path:
     from colorbench.runs.run import open_run
 
     for word in filter(is_of_drawing, args.overrides):
-        raise UserError(f"--set {word}: only a run has a sampler; leave out --export")
+        raise UserError(f"--set {word}: only a run draws; leave out --export")
     return export(plan_of_run(open_run(args.paths[0]), nodes(args.overrides))[0], args.export)
