@@ -64,7 +64,7 @@ def test_a_nucleus_is_the_likeliest_bins_that_hold_the_share_and_one_at_least():
 
 def test_draws_come_from_the_nucleus_with_its_frequencies():
     family = alive("maskedbins")
-    family.top_p, q = 0.9, family.unknown
+    family.top_p, family.temperature, q = 0.9, 1.0, family.unknown
     p = torch.full((q,), 0.05 / (q - 2))
     p[3], p[8] = 0.7, 0.25
     found = family._draw(p.log().expand(1, 20000, q), torch.rand(1, 20000)).flatten()
