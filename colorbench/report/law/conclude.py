@@ -24,6 +24,7 @@ from colorbench.evaluation.law import (
 )
 from colorbench.evaluation.oracle import Oracle
 from colorbench.evaluation.protocol import Plan
+from colorbench.evaluation.resampled import resampled
 from colorbench.evaluation.runs import evaluate_run, plan_of_run
 from colorbench.report.law.pictures import draw_calibration, draw_picture
 from colorbench.report.law.standing import PLACE, shares_of
@@ -51,13 +52,15 @@ def conclude(
     to: Path,
     precision: str = "auto",
     batch_size: int = 64,
+    drawing: Sequence[str] = (),
 ) -> Conclusion:
     """Finished runs between gray and the oracle, the nearest to the oracle first; table and pictures go to ``to``.
 
-    Runs that are not evaluated yet are evaluated now. Raises UserError when one was not trained on scenes, or when they
+    Runs that are not evaluated yet are evaluated now. drawing: words that change how all of them draw
+    (evaluation/resampled.py). Raises UserError when one was not trained on scenes, or when they
     are judged under unlike protocols.
     """
-    runs = [open_run(path) for path in paths]
+    runs = [resampled(open_run(path), drawing) for path in paths]
     planned = [plan_of_run(run, {}) for run in runs]
     worlds = [world_of(of) for _, of in planned]
     if len({plan.protocol.id for plan, _ in planned}) > 1:
@@ -68,7 +71,13 @@ def conclude(
     families, models = {}, []
     for name, run in zip(names, runs, strict=True):
         rows = evaluate_run(
-            run.path, device=device, overrides={}, output=output, batch_size=batch_size, precision=precision
+            run.path,
+            device=device,
+            overrides={},
+            output=output,
+            batch_size=batch_size,
+            precision=precision,
+            sampler=drawing,
         )
         families[name] = run.family(device)
         chosen = choose_precision(precision, device)
