@@ -35,6 +35,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
+    if args.oracles and args.drawing:
+        raise UserError(f"--set {args.drawing[0]}: an oracle draws from the law; leave out --oracles or --set")
     if args.oracles:
         _print_oracles(args)
     else:

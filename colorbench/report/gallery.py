@@ -22,7 +22,9 @@ def draw_columns(columns: Mapping[str, Bytes], file: Path, side: int = 128, acro
     rows = -(-n // across)
     table = len(columns) * (w + gap) + 2 * gap
     canvas = Image.new("RGB", (across * table - gap, head + rows * (h + gap) + gap), "white")
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=14)
+    pen = ImageDraw.Draw(canvas)
+    fonts = [ImageFont.load_default(size=points) for points in range(14, 7, -1)]
+    font = next((f for f in fonts if max(pen.textlength(label, f) for label in columns) <= w), fonts[-1])
     for j, (label, pictures) in enumerate(columns.items()):
         for block in range(across):
             x = gap + block * table + j * (w + gap)

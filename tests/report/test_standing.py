@@ -36,6 +36,31 @@ def test_runs_on_scenes_share_one_table_and_one_picture_the_nearest_to_the_law_f
     assert {file.name for file in (tmp_path / "law").iterdir()} == {"table.md", "law.png", "calibration.png"}
 
 
+def test_a_run_is_drawn_from_in_another_way_and_its_own_picture_stays(cli, tmp_path, capsys):
+    small = ["model.network.encoder.widths=[8,8,8]", "model.network.widths=[8,8,8]"]
+    trained = cli("model=bins", *small, *TINY, f"data.cache={tmp_path / 'cache'}", f"output={tmp_path / 'out'}")
+    assert trained.returncode == 0, trained.stderr
+    (run,) = (path.parent for path in (tmp_path / "out" / "default").glob("*/config.yaml"))
+    before = (run / "law.png").read_bytes()
+    main([str(run), "--set", "model.decode=sample", "--device", "cpu"])
+    assert "place of bins: " in capsys.readouterr().out
+    assert (run / "law.png").read_bytes() == before
+    assert (tmp_path / "out" / "law" / "law.png").is_file()
+    assert len(list(run.glob("eval-drawing-*/*/law.json"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["RUN", "--set", "optim.lr=1"], "--set optim.lr=1: here only how a model draws"),
+        (["--oracles", "--set", "sampler.steps=2"], "an oracle draws from the law"),
+    ],
+)
+def test_what_the_law_does_not_change_is_refused_in_a_line(words, message):
+    with pytest.raises(UserError, match=message):
+        main(words)
+
+
 def test_runs_under_unlike_protocols_are_refused_by_name(cli, tmp_path):
     common = [*TINY, f"data.cache={tmp_path / 'cache'}", f"output={tmp_path / 'out'}", "model=gray"]
     assert cli(*common).returncode == 0
