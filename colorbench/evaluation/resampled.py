@@ -14,7 +14,7 @@ import yaml
 
 from colorbench.errors import UserError
 from colorbench.family import Family
-from colorbench.registry import check, lookup
+from colorbench.registry import check, demand_plugins, lookup
 from colorbench.runs.config import compose
 from colorbench.runs.run import Run
 
@@ -32,7 +32,10 @@ def resampled(run: Run, words: Sequence[str]) -> Run:
 
 
 def _remodeled(run: Run, words: Sequence[str]) -> Run:
+    if not words:
+        return run
     model = run.config["model"]
+    demand_plugins(run.config["plugins"], str(run.path))
     family = cast(type[Family], lookup("family", model["family"]))
     changed: dict[str, Any] = {}
     for word in words:
@@ -41,8 +44,6 @@ def _remodeled(run: Run, words: Sequence[str]) -> Run:
             own = ", ".join(f"model.{key}" for key in family.drawing) or "nothing of the model"
             raise UserError(f"--set {word}: of {run.name} can be changed after training: {own}")
         changed[key] = yaml.safe_load(value)
-    if not changed:
-        return run
     check("family", {**model, **changed}, "model")
     return replace(run, config={**run.config, "model": {**model, **changed}})
 
