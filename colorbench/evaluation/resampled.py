@@ -25,7 +25,8 @@ def is_of_drawing(word: str) -> bool:
 
 
 def resampled(run: Run, words: Sequence[str]) -> Run:
-    """The run with the draws that ``words`` ask for. UserError: its model has no sampler, or has no such key."""
+    """The run with the draws that ``words`` ask for; itself where they ask for nothing. UserError: its model has no
+    sampler, or has no such key."""
     of_sampler = [word for word in words if not word.lstrip("+~").startswith("model.")]
     run = _remodeled(run, [word for word in words if word not in of_sampler])
     return _resampled(run, of_sampler) if of_sampler else run

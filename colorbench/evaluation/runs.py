@@ -52,7 +52,7 @@ def evaluate_run(
     sampler: words that change how it draws (resampled.py), whose row is then one of its own.
     """
     trained = open_run(path)
-    run = resampled(trained, sampler) if sampler else trained
+    run = resampled(trained, sampler)
     plan, data = plan_of_run(run, overrides)
     evaluate_baselines(data, plan, output=output or path.resolve().parents[1], device=device, batch_size=batch_size)
     folder = path / "eval" / plan.protocol.id
