@@ -125,7 +125,8 @@ def changed(tree: dict, path: tuple, value: Any) -> dict:
 
 
 REMOVED = object()
-UNKNOWN_BEFORE = (("model", "enlarge"),)  # models of before that key say nothing of it: guided
+# models of before these keys say nothing of them: guided, drawn from the whole distribution
+UNKNOWN_BEFORE = (("model", "enlarge"), ("model", "top_p"))
 
 
 def wrong_settings(known: list) -> Iterator[tuple[Callable[[Any], None], dict, tuple, Any]]:
