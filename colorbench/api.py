@@ -161,13 +161,13 @@ def evaluate(
     from colorbench.evaluation.runs import evaluate_folder, evaluate_run, nodes
 
     folders = [Path(path) for path in paths]
-    changed, sampler = nodes(list(overrides)), [word for word in overrides if is_of_drawing(word)]
+    changed, drawing = nodes(list(overrides)), [word for word in overrides if is_of_drawing(word)]
     where = Path(output) if output is not None else None
     if truth is not None:
         if len(folders) != 1:
             raise UserError("--truth: judge one folder at a time")
-        if sampler:
-            raise UserError(f"--set {sampler[0]}: only a run draws; leave out --truth")
+        if drawing:
+            raise UserError(f"--set {drawing[0]}: only a run draws; leave out --truth")
         of_run = (Path(truth) / "config.yaml").is_file()
         done = evaluate_folder(
             folders[0],
@@ -195,7 +195,7 @@ def evaluate(
             batch_size=batch_size,
             precision=precision,
             checkpoint=checkpoint,
-            sampler=sampler,
+            drawing=drawing,
             force=force,
         )
         for path in folders

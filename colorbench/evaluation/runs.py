@@ -44,15 +44,15 @@ def evaluate_run(
     batch_size: int = 64,
     precision: str = "auto",
     checkpoint: str | None = None,
-    sampler: Sequence[str] = (),
+    drawing: Sequence[str] = (),
     force: bool = False,
 ) -> Evaluation:
     """Evaluate a run folder and the trivial rows of its protocol (below ``output``, where runs are).
 
-    sampler: words that change how it draws (resampled.py), whose row is then one of its own.
+    drawing: words that change how it draws (resampled.py), whose row is then one of its own.
     """
     trained = open_run(path)
-    run = resampled(trained, sampler)
+    run = resampled(trained, drawing)
     plan, data = plan_of_run(run, overrides)
     evaluate_baselines(data, plan, output=output or path.resolve().parents[1], device=device, batch_size=batch_size)
     folder = path / "eval" / plan.protocol.id

@@ -154,20 +154,17 @@ class MaskedBins(Family):
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
         """One draw for each image."""
-        known = self._features(L)
-        u = noise.uniform("bins", *known.shape[-2:])
-        bins = self._write(known, u) if self.order == "raster" else self._fill(known, u)
-        return self.enlarging(self.painted[bins].movedim(-1, 1), L)
+        return self._colorize(L, noise, self.steps)
 
     def preview(self, L: Luma, noise: Noise) -> Chroma:
         """A draw of ``PREVIEWED`` passes at most."""
-        if self.order == "raster":
-            return self.colorize(L, noise)
-        steps, self.steps = self.steps, min(self.steps, PREVIEWED)
-        try:
-            return self.colorize(L, noise)
-        finally:
-            self.steps = steps
+        return self._colorize(L, noise, min(self.steps, PREVIEWED))
+
+    def _colorize(self, L: Luma, noise: Noise, steps: int) -> Chroma:
+        known = self._features(L)
+        u = noise.uniform("bins", *known.shape[-2:])
+        bins = self._write(known, u) if self.order == "raster" else self._fill(known, u, steps)
+        return self.enlarging(self.painted[bins].movedim(-1, 1), L)
 
     def _write(self, known: Tensor, u: Tensor) -> Bins:
         """In raster order, u [b y x] in (0, 1)."""
@@ -182,12 +179,12 @@ class MaskedBins(Family):
             bins = torch.cat([bins, self._draw(self.model["head"](h), chances[:, i : i + 1])], dim=1)
         return bins[:, 1:].view(b, rows, columns)
 
-    def _fill(self, known: Tensor, u: Tensor) -> Bins:
-        """In masked order."""
+    def _fill(self, known: Tensor, u: Tensor, steps: int) -> Bins:
+        """In masked order, in so many passes."""
         b, _, rows, columns = known.shape
         order, chances = halton(rows, columns).to(u.device), u.flatten(1)
         bins, done = torch.full((b, rows * columns), self.unknown, device=u.device), 0
-        for portion in _portions(rows * columns, self.steps):
+        for portion in _portions(rows * columns, steps):
             cells = order[done : done + portion]
             logits = self._guess(known, bins.view(b, rows, columns)).flatten(1, 2)
             bins[:, cells] = self._draw(logits[:, cells], chances[:, cells])

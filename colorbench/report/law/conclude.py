@@ -77,7 +77,7 @@ def conclude(
             output=output,
             batch_size=batch_size,
             precision=precision,
-            sampler=drawing,
+            drawing=drawing,
         )
         families[name] = run.family(device)
         chosen = choose_precision(precision, device)
