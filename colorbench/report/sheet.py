@@ -167,6 +167,12 @@ class Sheet:
         ]
         if unfinished:
             notes.append(f"Unfinished training: {', '.join(unfinished)}.")
+        splits = {str(t) for line in self.lines if line.kind == "trivial" and (t := line.record.get("training"))}
+        if len(splits) > 1:
+            notes.append(
+                f"Trivial rows of {len(splits)} training splits: verdicts and place are against those of "
+                f"{max(splits)[:8]}, whatever split a model learned from."
+            )
         if any(cell.rank for row in self.cells.values() for cell in row.values()):
             notes.append(LEGEND)
         judged = {n: self.protocol.smallest(n) for n in self.columns if any(c[n].verdict for c in self.cells.values())}
@@ -258,7 +264,7 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
     columns = {name: column(name) for name in _choose(evaluations, protocol, metrics)}
     bootstrap = Bootstrap(protocol.images, resamples=resamples)
     cells: dict[str, dict[str, Cell]] = {line.label: {} for line in lines}
-    trivial = {str(line.record["name"]): line.label for line in lines if line.kind == "trivial"}
+    trivial = _trivial(lines)
     claims: dict[str, dict[str, Claim]] = {line.label: {} for line in lines}
     computed = {
         name: _OF_WHOLE[name](lines, trivial, bootstrap) if name in _OF_WHOLE else estimate(lines, name, bootstrap)
@@ -286,6 +292,13 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
     learned = {line.label for line in lines if line.kind != "trivial"}  # gray is too even by its nature: no news
     alarms = {label: words for label, flat in variation.items() if label in learned and (words := alarm(flat.center))}
     return Sheet(protocol, lines, columns, cells, bootstrap, estimates, alarms)
+
+
+def _trivial(lines: Sequence[Line]) -> dict[str, str]:
+    """{name: label} of the trivial rows that others are compared with: of unlike training splits, one for all."""
+    trivial = [line for line in lines if line.kind == "trivial"]
+    trivial.sort(key=lambda line: str(line.record.get("training", "")))
+    return {str(line.record["name"]): line.label for line in trivial}
 
 
 def placed(lines: Sequence[Line], trivial: Mapping[str, str], bootstrap: Bootstrap) -> dict[str, Estimate]:

@@ -257,3 +257,15 @@ def test_a_row_counts_what_the_run_it_started_from_had_cost(outputs: Path) -> No
     assert line.cost("images_seen") == 1000
     assert line.cost("minutes") == 3.0
     assert line.cost("teraflops") == pytest.approx(1.0)
+
+
+def test_of_trivial_rows_of_two_training_splits_one_is_the_measure_and_the_table_says_which(outputs: Path) -> None:
+    known = [Evaluation.read(folder) for folder in find([outputs])]
+    (neighbors,) = [e for e in known if e.record["name"] == "neighbors"]
+    assert not any("training splits" in note for note in sheet(known).notes)
+    for training in ("00000000aaaa", "ffffffffbbbb"):  # before and after the other's
+        group = f"neighbors-{training[:8]}"
+        other = replace(neighbors, record={**neighbors.record, "training": training, "group": group})
+        (note,) = [note for note in sheet([*known, other]).notes if "training splits" in note]
+        assert f"are against those of {max(training, neighbors.record['training'])[:8]}," in note
+        assert note in sheet([other, *known]).notes
