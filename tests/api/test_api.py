@@ -170,7 +170,7 @@ def test_what_is_judged_again_is_read_and_shown(outputs, monkeypatch, capsys):
         lambda path, **how: asked.append((path, how)) or Evaluation.read(rows),
     )
     found = api.evaluate(run, overrides=["sampler.steps=5"], device="cpu", force=True)
-    assert (asked[0][0], asked[0][1]["sampler"], asked[0][1]["force"]) == (run, ["sampler.steps=5"], True)
+    assert (asked[0][0], asked[0][1]["drawing"], asked[0][1]["force"]) == (run, ["sampler.steps=5"], True)
     assert found.folders == [rows]
     evaluate.main([str(run), "--device", "cpu"])
     assert capsys.readouterr().out.splitlines()[-1] == str(rows)
