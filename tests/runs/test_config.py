@@ -147,3 +147,16 @@ def test_a_run_from_before_a_key_was_there_still_opens_its_pictures(tmp_path):
     run = open_run(tmp_path)
     assert len(run.data().test) > 0
     assert run.config["init_map"] is None
+
+
+def test_what_a_preset_says_of_one_model_is_of_a_preset_and_a_model_that_exist():
+    """The entry is optional in config.yaml: a file of a wrong name would be left out without a word."""
+    conf = config.conf_dir()
+    found = sorted((conf / "by_model").glob("*/*.yaml"))
+    assert found
+    assert [f for f in found if not (conf / "experiment" / f"{f.parent.name}.yaml").is_file()] == []
+    assert [f for f in found if not (conf / "model" / f.name).is_file()] == []
+    assert [config.compose(words)["batch_size"] for words in (["model=flow"], ["model=flow", "batch_size=32"])] == [
+        8,
+        32,
+    ]
