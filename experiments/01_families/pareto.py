@@ -1,10 +1,11 @@
 """What a draw costs against how good the draws are: milliseconds, energy score, who is beaten by nothing cheaper.
 
-    pareto.py ROWS RUN=ROW... --size 128 --to pareto.png
+    pareto.py ROWS RUN=ROW[#TITLE]... --size 128 --to pareto.png
 
-ROWS: a folder of rows (rows/, or ../02_known_law/rows). RUN: a run, ROW: what the table of ROWS calls it. Eight gray
-pictures are colored by every run in turn, ROUNDS times, on one thread; milliseconds are the processor's for one draw of
-one picture, medians of the rounds, bars the 95 % interval of the energy score.
+ROWS: a folder of rows (rows/, or ../02_known_law/rows). RUN: a run of that model (how long it was trained costs no time);
+ROW: what the table of ROWS calls it; TITLE: what the plot does. Eight gray pictures are colored by every run in turn,
+ROUNDS times, on one thread; milliseconds are the processor's for one draw of one picture, medians of the rounds, bars the
+95 % interval of the energy score.
 """
 
 import argparse
@@ -24,14 +25,17 @@ PICTURES, ROUNDS = 8, 5
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("rows", type=Path)
-    p.add_argument("runs", nargs="+", metavar="RUN=ROW")
+    p.add_argument("runs", nargs="+", metavar="RUN=ROW[#TITLE]")
     p.add_argument("--size", type=int, default=128)
     p.add_argument("--score", default="energy")
     p.add_argument("--to", type=Path, required=True)
     args = p.parse_args()
     torch.set_num_threads(1)
-    rows = dict(reversed(word.split("=", 1)) for word in args.runs)
-    families = {row: colorbench.load(run, device="cpu").family for row, run in rows.items()}
+    families, titles = {}, {}
+    for word in args.runs:
+        run, row = word.split("=", 1)
+        row, _, title = row.partition("#")
+        families[row], titles[row] = colorbench.load(run, device="cpu").family, title or row
     L = torch.rand(PICTURES, 1, args.size, args.size, generator=torch.Generator().manual_seed(0))
     spent: dict[str, list[float]] = {row: [] for row in families}
     with torch.inference_mode():
@@ -47,7 +51,7 @@ def main() -> None:
     }  # mean, low, high
     print(f"| row | ms a draw | {args.score} |\n|---|---:|---|")
     for row, at in sorted(cost.items(), key=lambda pair: pair[1]):
-        print(f"| {row} | {at:.1f} | {found[row][0]:.3f} [{found[row][1]:.3f}, {found[row][2]:.3f}] |")
+        print(f"| {titles[row]} | {at:.1f} | {found[row][0]:.3f} [{found[row][1]:.3f}, {found[row][2]:.3f}] |")
     figure = Figure(figsize=(7.5, 4.6), layout="constrained")
     axes = figure.add_subplot()
     best = float("inf")
@@ -55,7 +59,7 @@ def main() -> None:
     for i, (row, at) in enumerate(sorted(cost.items(), key=lambda pair: pair[1])):
         mean, low, high = found[row]
         axes.errorbar(at, mean, [[mean - low], [high - mean]], fmt="o", capsize=3)
-        axes.annotate(row, (at, mean), xytext=(6, (5, -13)[i % 2]), textcoords="offset points", fontsize=9)
+        axes.annotate(titles[row], (at, mean), xytext=(6, (5, -13)[i % 2]), textcoords="offset points", fontsize=9)
         if mean < best:
             best = mean
             edge.append((at, mean))
