@@ -2,10 +2,10 @@
 
     pareto.py ROWS RUN=ROW[#TITLE]... --size 128 --to pareto.png
 
-ROWS: a folder of rows (rows/, or ../02_known_law/rows). RUN: a run of that model (how long it was trained costs no time);
-ROW: what the table of ROWS calls it; TITLE: what the plot does. Eight gray pictures are colored by every run in turn,
-ROUNDS times, on one thread; milliseconds are the processor's for one draw of one picture, medians of the rounds, bars the
-95 % interval of the energy score.
+ROWS: a folder of rows (rows/, or ../02_known_law/rows). RUN: a run of that model (how long it was trained costs no
+time); ROW: what the table of ROWS calls it; TITLE: what the plot does. Eight gray pictures are colored by every run in
+turn, ROUNDS times, on one thread; milliseconds are the processor's for one draw of one picture, medians of the rounds,
+bars the 95 % interval of the energy score.
 """
 
 import argparse
