@@ -22,6 +22,7 @@ A checkpoint serves every sampler. What makes it work at a small budget, each ag
 - the network predicts what is well conditioned at every time, and is told the time as the angle from signal to noise;
 - every image is seen at ``times`` noise levels at once, one from each of as many equal parts of (0, 1): what the
   network learns of an image hangs less on one lucky time, and L is encoded once for all of them;
+- batches are small (8; conf/by_model/default): a budget of 12,000 images is short of updates before it is of images;
 - chroma needs less resolution than L: the map is ``chroma_scale`` times smaller, and enlarged along the edges of L;
 - the estimate of x_0 is clipped where the limits are known, which is ab in [-1, 1], not x.
 
