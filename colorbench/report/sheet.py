@@ -128,6 +128,8 @@ class Sheet:
     bootstrap: Bootstrap = field(repr=False)
     estimates: Mapping[str, Mapping[str, Estimate]] = field(repr=False)
     alarms: Mapping[str, str] = field(default_factory=dict)
+    retraining: Mapping[str, float] = field(default_factory=dict)
+    """{column: deviation of a row's mean between training seeds}, pooled over the models that have several."""
 
     @property
     def caption(self) -> str:
@@ -160,6 +162,14 @@ class Sheet:
         ]
         if taught:
             notes.append(f"Started from another run, whose cost is counted too: {', '.join(taught)}.")
+        if self.retraining:
+            several = [line for line in self.lines if _retrained(line)]
+            found = ", ".join(f"{self.columns[name].title} {value:.2g}" for name, value in self.retraining.items())
+            notes.append(
+                f"Between training seeds, pooled over {', '.join(f'{x.label} ({x.seeds})' for x in several)}, "
+                f"{sum(x.seeds - 1 for x in several)} degrees of freedom, a mean deviates by: {found}. The interval of "
+                "a row with one seed does not contain it."
+            )
         unfinished = [
             line.label
             for line in self.lines
@@ -291,7 +301,35 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
     variation = estimate(lines, "flat_variation", bootstrap)
     learned = {line.label for line in lines if line.kind != "trivial"}  # gray is too even by its nature: no news
     alarms = {label: words for label, flat in variation.items() if label in learned and (words := alarm(flat.center))}
-    return Sheet(protocol, lines, columns, cells, bootstrap, estimates, alarms)
+    retraining = _retraining(lines, trivial, estimates)
+    return Sheet(protocol, lines, columns, cells, bootstrap, estimates, alarms, retraining)
+
+
+def _retrained(line: Line) -> bool:
+    return line.kind == "model" and line.seeds > 1
+
+
+def _retraining(
+    lines: Sequence[Line], trivial: Mapping[str, str], columns: Mapping[str, Mapping[str, Estimate]]
+) -> dict[str, float]:
+    """{column: sqrt(sum_r sum_s (mean_rs - mean_r)^2 / sum_r (S_r - 1))} over the models r of several seeds s."""
+    several = [line for line in lines if _retrained(line)]
+    if not several:
+        return {}
+    fixed = [line for line in lines if line.kind == "trivial"]
+    alone = [replace(x, label=f"{x.label} {i}", evaluations=(e,)) for x in several for i, e in enumerate(x.evaluations)]
+    means = Bootstrap(len(several[0].evaluations[0].names), resamples=1)
+    pooled = {}
+    for name, known in columns.items():
+        if not all(line.label in known for line in several):
+            continue
+        whole = _OF_WHOLE.get(name)
+        of_each = whole([*fixed, *alone], trivial, means) if whole else estimate(alone, name, means)
+        squares = 0.0
+        for line in several:
+            squares += float(np.var([of_each[f"{line.label} {i}"].center for i in range(line.seeds)]) * line.seeds)
+        pooled[name] = (squares / sum(line.seeds - 1 for line in several)) ** 0.5
+    return pooled
 
 
 def _trivial(lines: Sequence[Line]) -> dict[str, str]:

@@ -4,6 +4,7 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -58,6 +59,24 @@ def test_the_best_is_bold_and_the_caption_names_n_protocol_and_seeds(outputs: Pa
     assert f"**{sheet.cells[best]['psnr'].interval.mean:.2f}** [" in text
     assert f"Protocol {sheet.protocol.id} (test): n = 24 test pictures at 32 px, 4 draws" in text
     assert "1 to 2 training seeds" in text
+
+
+def test_the_note_says_how_far_training_seeds_lie_apart(outputs: Path) -> None:
+    (sheet,) = sheets([outputs], metrics=["psnr", "joint"])
+    several = [line for line in sheet.lines if line.label in ("good", "poor")]
+    means = np.array([[e.per_image["psnr"].mean() for e in line.evaluations] for line in several])
+    pooled = np.sqrt(means.var(axis=1, ddof=1).mean())  # as many seeds each
+    assert pooled > 0
+    assert sheet.retraining["psnr"] == pytest.approx(pooled)
+    (note,) = [note for note in sheet.notes if note.startswith("Between training seeds")]
+    assert f"good (2), poor (2), 2 degrees of freedom, a mean deviates by: PSNR {pooled:.2g}" in note
+
+
+def test_one_seed_each_says_nothing_of_retraining(outputs: Path) -> None:
+    (sheet,) = sheets([*(outputs / "default").glob("*twin*"), *(outputs / "default").glob("*sampler*")])
+    assert [line.label for line in sheet.lines if line.kind == "model"] == ["sampler", "twin"]
+    assert not sheet.retraining
+    assert not any(note.startswith("Between training seeds") for note in sheet.notes)
 
 
 def test_what_cannot_be_computed_says_why(outputs: Path) -> None:
