@@ -52,21 +52,20 @@ def main() -> None:
     print(f"| row | ms a draw | {args.score} |\n|---|---:|---|")
     for row, at in sorted(cost.items(), key=lambda pair: pair[1]):
         print(f"| {titles[row]} | {at:.1f} | {found[row][0]:.3f} [{found[row][1]:.3f}, {found[row][2]:.3f}] |")
-    figure = Figure(figsize=(7.5, 4.6), layout="constrained")
+    figure = Figure(figsize=(8.5, 4.6), layout="constrained")
     axes = figure.add_subplot()
     best = float("inf")
     edge: list[tuple[float, float]] = []
     for i, (row, at) in enumerate(sorted(cost.items(), key=lambda pair: pair[1])):
         mean, low, high = found[row]
-        axes.errorbar(at, mean, [[mean - low], [high - mean]], fmt="o", capsize=3)
-        axes.annotate(titles[row], (at, mean), xytext=(6, (5, -13)[i % 2]), textcoords="offset points", fontsize=9)
+        axes.errorbar(at, mean, [[mean - low], [high - mean]], fmt="os^Dv"[i % 5], capsize=3, label=titles[row])
         if mean < best:
             best = mean
             edge.append((at, mean))
     axes.plot(*zip(*edge, strict=True), color="gray", linewidth=1, linestyle="--", zorder=0)
     axes.set(xscale="log", xlabel="milliseconds a draw, one thread", ylabel=f"{args.score} score, lower is better")
-    axes.set_xlim(right=5 * max(cost.values()))
     axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=9, title="cheapest first")
     figure.savefig(args.to, dpi=110)
 
 
