@@ -58,7 +58,7 @@ def main() -> None:
     edge: list[tuple[float, float]] = []
     for i, (row, at) in enumerate(sorted(cost.items(), key=lambda pair: pair[1])):
         mean, low, high = found[row]
-        axes.errorbar(at, mean, [[mean - low], [high - mean]], fmt="os^Dv"[i % 5], capsize=3, label=titles[row])
+        axes.errorbar(at, mean, [[mean - low], [high - mean]], fmt="os^DvP*"[i % 7], capsize=3, label=titles[row])
         if mean < best:
             best = mean
             edge.append((at, mean))
