@@ -167,8 +167,7 @@ class Sheet:
             found = ", ".join(f"{self.columns[name].title} {value:.2g}" for name, value in self.retraining.items())
             notes.append(
                 f"Between training seeds, pooled over {', '.join(f'{x.label} ({x.seeds})' for x in several)}, "
-                f"{sum(x.seeds - 1 for x in several)} degrees of freedom, a mean deviates by: {found}. The interval of "
-                "a row with one seed does not contain it."
+                f"{sum(x.seeds - 1 for x in several)} degrees of freedom, a mean deviates by: {found}."
             )
         unfinished = [
             line.label
