@@ -62,7 +62,7 @@ def evaluate_run(
         record |= {"name": f"{record['name']} @{checkpoint}", "group": f"{record['group']}@{checkpoint}"}
     if other := tag(trained, run):
         folder = folder.parents[1] / f"{folder.parent.name}-{other}" / folder.name
-        record["run"] = f"{record['run']}-{other}"
+        record |= {"drawn_from": record["run"], "run": f"{record['run']}-{other}"}
     family = run.family(device, checkpoint)
     keep(family, data.folder.parent)
     return evaluate_family(

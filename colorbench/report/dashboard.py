@@ -67,7 +67,7 @@ def report(found: Sequence[Sheet], axes: Sequence[str], *, study: str, project: 
         entity=entity,
         title=f"colorbench: {study}",
         width="fluid",
-        description="Curves over images seen; the table has intervals over seeds x images.",
+        description="Curves over images seen; the table has intervals.",
         blocks=[
             wr.H1("Results"),
             *(wr.MarkdownBlock(markdown(sheet)) for sheet in found),

@@ -1,6 +1,7 @@
 """A sheet: the results of all systems under ONE protocol, with intervals, ranks and verdicts, ready to be printed.
 
-Runs that differ only by their training seed are one row. Cells hold the mean, its 95 % interval, the rank among the
+Runs that differ only by their training seed are one row; where some row has several, what they deviate by is carried
+into every interval (:mod:`colorbench.report.retraining`). Cells hold the mean, its 95 % interval, the rank among the
 models (ties share it) and the verdict against the rows that learned nothing (:mod:`colorbench.report.verdicts`): proper
 scores are compared with all of them, scores of single pictures with those that answer once. What could not be computed
 says why.
@@ -24,6 +25,7 @@ from colorbench.metrics import place as measure
 from colorbench.metrics.flat import alarm
 from colorbench.registry import suggest
 from colorbench.report.columns import DERIVED, column, of_set
+from colorbench.report.retraining import Retraining
 from colorbench.report.statistics import Bootstrap, Estimate, Interval, Table, combine, ranks
 from colorbench.report.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, WORSE, Claim, claim, holm
 from colorbench.runs.labels import labels
@@ -82,6 +84,14 @@ class Line:
             return None
         return np.stack([e.per_image[name] for e in self.evaluations])
 
+    @property
+    def trainings(self) -> list[str]:
+        """A name for each, the same in every row drawn from it."""
+        return [
+            str(r.get("drawn_from") or r.get("run") or f"{r.get('group', r['name'])}-{r.get('seed')}")
+            for r in (e.record for e in self.evaluations)
+        ]
+
     def cost(self, key: str) -> float | None:
         """Mean over seeds of a number in the record, or of one that follows: minutes, teraflops of the training."""
         values = [_cost(e.record, key) for e in self.evaluations]
@@ -128,8 +138,8 @@ class Sheet:
     bootstrap: Bootstrap = field(repr=False)
     estimates: Mapping[str, Mapping[str, Estimate]] = field(repr=False)
     alarms: Mapping[str, str] = field(default_factory=dict)
-    retraining: Mapping[str, float] = field(default_factory=dict)
-    """{column: deviation of a row's mean between training seeds}, pooled over the models that have several."""
+    retraining: Mapping[str, Retraining] = field(default_factory=dict)
+    """{column: how a mean deviates between training seeds}, where some model has several; the intervals hold it."""
 
     @property
     def caption(self) -> str:
@@ -139,11 +149,12 @@ class Sheet:
         many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}" if seeds else "no"
         stochastic = any(e.record["draws"] > 1 for line in self.lines for e in line.evaluations)
         draws = f", {p.draws} draws of stochastic models" if stochastic else ""
-        spread = "" if seeds and seeds[0] > 1 else " (one seed: intervals do not contain the spread of retraining)"
+        spread = "" if self.retraining else " (one seed: intervals do not contain the spread of retraining)"
+        over = " and the deviation between training seeds" if self.retraining else ""
         return (
             f"Protocol {p.id} ({p.name}): n = {p.images} {p.split} pictures at {p.size} px{draws}, "
             f"{many} training seed{'' if seeds == [1] else 's'}{spread}. Mean [95 % interval], "
-            f"bootstrap over seeds x images, {self.bootstrap.resamples} resamples; ranks, verdicts: paired differences."
+            f"bootstrap over images, {self.bootstrap.resamples} resamples{over}; ranks, verdicts: paired differences."
         )
 
     @cached_property
@@ -164,10 +175,16 @@ class Sheet:
             notes.append(f"Started from another run, whose cost is counted too: {', '.join(taught)}.")
         if self.retraining:
             several = [line for line in self.lines if _retrained(line)]
-            found = ", ".join(f"{self.columns[name].title} {value:.2g}" for name, value in self.retraining.items())
+            freedom = max(known.freedom for known in self.retraining.values())
+            found = ", ".join(
+                f"{self.columns[name].title} {known.deviation:.2g}"
+                + (f" ({known.freedom} degrees)" if known.freedom < freedom else "")
+                for name, known in self.retraining.items()
+            )
             notes.append(
                 f"Between training seeds, pooled over {', '.join(f'{x.label} ({x.seeds})' for x in several)}, "
-                f"{sum(x.seeds - 1 for x in several)} degrees of freedom, a mean deviates by: {found}."
+                f"{freedom} degree{'' if freedom == 1 else 's'} of freedom, a mean deviates by: {found}. "
+                "Intervals of all models hold it."
             )
         unfinished = [
             line.label
@@ -280,6 +297,11 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
         for name in columns
     }
     estimates = {name: {k: v for k, v in found.items() if v.finite} for name, found in computed.items()}
+    retraining = _retraining(lines, trivial, estimates)
+    for name, known in retraining.items():
+        for line in (x for x in lines if x.kind == "model" and x.label in estimates[name]):
+            moved = known.carry(estimates[name][line.label], line.trainings)
+            estimates[name][line.label] = moved.within(columns[name].low, columns[name].high)
     for name, what in columns.items():
         found = estimates[name]
         ranked = {line.label: found[line.label] for line in lines if line.kind != "trivial" and line.label in found}
@@ -300,7 +322,6 @@ def sheet(evaluations: Sequence[Evaluation], *, metrics: Sequence[str] = (), res
     variation = estimate(lines, "flat_variation", bootstrap)
     learned = {line.label for line in lines if line.kind != "trivial"}  # gray is too even by its nature: no news
     alarms = {label: words for label, flat in variation.items() if label in learned and (words := alarm(flat.center))}
-    retraining = _retraining(lines, trivial, estimates)
     return Sheet(protocol, lines, columns, cells, bootstrap, estimates, alarms, retraining)
 
 
@@ -310,8 +331,8 @@ def _retrained(line: Line) -> bool:
 
 def _retraining(
     lines: Sequence[Line], trivial: Mapping[str, str], columns: Mapping[str, Mapping[str, Estimate]]
-) -> dict[str, float]:
-    """{column: sqrt(sum_r sum_s (mean_rs - mean_r)^2 / sum_r (S_r - 1))} over the models r of several seeds s."""
+) -> dict[str, Retraining]:
+    """{column: what it deviates by between the seeds of those models that have several, and the column}."""
     several = [line for line in lines if _retrained(line)]
     if not several:
         return {}
@@ -320,14 +341,11 @@ def _retraining(
     means = Bootstrap(len(several[0].evaluations[0].names), resamples=1)
     pooled = {}
     for name, known in columns.items():
-        if not all(line.label in known for line in several):
-            continue
         whole = _OF_WHOLE.get(name)
         of_each = whole([*fixed, *alone], trivial, means) if whole else estimate(alone, name, means)
-        squares = 0.0
-        for line in several:
-            squares += float(np.var([of_each[f"{line.label} {i}"].center for i in range(line.seeds)]) * line.seeds)
-        pooled[name] = (squares / sum(line.seeds - 1 for line in several)) ** 0.5
+        rows = [[of_each[f"{x.label} {i}"].center for i in range(x.seeds)] for x in several if x.label in known]
+        if rows:
+            pooled[name] = Retraining.pooled(rows)
     return pooled
 
 
@@ -375,10 +393,10 @@ def estimate(lines: Sequence[Line], name: str, bootstrap: Bootstrap) -> dict[str
     """{label: estimate} of a column, for the lines that have it."""
     found, what = {}, column(name)
     sources, function = (DERIVED[name].sources, DERIVED[name].function) if name in DERIVED else ((name,), lambda x: x)
-    for stream, line in enumerate(lines):
+    for line in lines:
         tables = [table for source in sources if (table := line.table(source)) is not None]
         if len(tables) == len(sources):
-            found[line.label] = bootstrap.of(function, *tables, stream=stream).within(what.low, what.high)
+            found[line.label] = bootstrap.of(function, *tables).within(what.low, what.high)
     return found
 
 

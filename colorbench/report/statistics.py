@@ -1,14 +1,13 @@
 """Statistics: from rows to intervals, paired differences and verdicts.
 
-Scores form a table x[s, i] for training seed s and image i: every seed is judged on the same images, so the design is
-crossed and both are resampled, independently (Owen, "The pigeonhole bootstrap", 2007):
+Scores form a table x[s, i] for training seed s and image i: every seed is judged on the same images, and images are
+what is resampled, all of a row's seeds and all rows together:
 
-    x*_r = sum_s sum_i v_rs w_ri x[s, i] / (S n),   v_r ~ multinomial(S), w_r ~ multinomial(n)
+    x*_r = sum_i w_ri mean_s x[s, i] / n,   w_r ~ multinomial(n)
 
-and the interval is the 2.5 % and 97.5 % quantiles of x*. A bootstrap over a handful of seeds is too narrow, because S
-values vary by a factor sqrt((S-1)/S) too little and their spread is itself uncertain: the seeds' deviations are
-expanded by sqrt(S/(S-1)) t_{S-1}/z (Hesterberg 2015, section 5.3), which is 9.2 for two seeds and 1.2 for ten. With one
-seed the interval speaks of this trained model only. Coverage is tested by simulation.
+The interval is the 2.5 % and 97.5 % quantiles of x*. It speaks of these trained models; what a further training would
+move is measured over all rows of several seeds and carried into it by :mod:`colorbench.report.retraining`. Coverage of
+both is tested by simulation.
 
 Differences between two systems are paired: both are averaged over the same resampled images. A difference whose
 interval contains 0 is a tie, and ties share a rank.
@@ -61,7 +60,7 @@ class Estimate:
         return bool(np.isfinite(self.center) and np.isfinite(self.replicates).all())
 
     def within(self, low: float, high: float) -> "Estimate":
-        """No resample beyond what the statistic can be: the expansion for few seeds knows no such ends."""
+        """No resample beyond what the statistic can be: a normal deviation between trainings knows no such ends."""
         return Estimate(self.center, self.replicates.clip(low, high), self.level)
 
     def __sub__(self, other: "Estimate") -> "Estimate":
@@ -88,41 +87,22 @@ class Bootstrap:
             part = rng.multinomial(images, np.full(images, 1 / images), size=min(100, resamples - start))
             self.weights[start : start + len(part)] = part / images
 
-    def mean(self, table: Table, stream: int = 0) -> Estimate:
-        """Of a table's mean over seeds and images. stream: the number of the system, whose seeds are its own."""
-        return self.of(lambda mean: mean, table, stream=stream)
+    def mean(self, table: Table) -> Estimate:
+        """Of a table's mean over seeds and images."""
+        return self.of(lambda mean: mean, table)
 
-    def of(self, function: Callable[..., Any], *tables: Table, stream: int = 0) -> Estimate:
-        """Of a function of one system's means over seeds and images: a ratio, say. tables: [seeds, images] each.
-
-        The function sees resampled means only, which lie where scores do; what few seeds lack is added to its values:
-
-            f*_r = f(x*_r) + (expansion - 1) sum_s v_rs (f(x_s) - mean_s f(x_s)) / S
-
-        For a mean this is the expansion of its seeds' deviations.
-        """
-        tables = tuple(np.atleast_2d(np.asarray(table, dtype=np.float64)) for table in tables)
-        seeds, images = tables[0].shape
+    def of(self, function: Callable[..., Any], *tables: Table) -> Estimate:
+        """Of a function of one system's means over seeds and images: a ratio, say. tables: [seeds, images] each, or
+        [images]."""
+        by_image = [np.atleast_2d(np.asarray(table, dtype=np.float64)).mean(0) for table in tables]
+        images = len(by_image[0])
         if images != self.images:
             raise ValueError(f"scores of {images} images, weights of {self.images}")
-        centers = [float(table.mean()) for table in tables]
-        around = [table - center for table, center in zip(tables, centers, strict=True)]
-        by_seed = [(self.weights @ t.T.astype(np.float32)).T.astype(np.float64) for t in around]  # [seeds, resamples]
-        rng = np.random.default_rng([self.seed, stream, seeds])
-        chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=self.resamples).T / seeds  # [seeds, resamples]
-        found = function(*(c + (chosen * means).sum(0) for c, means in zip(centers, by_seed, strict=True)))
-        if seeds > 1:
-            effects = np.array([function(*means) for means in zip(*(t.mean(1) for t in tables), strict=True)])
-            found = found + (expansion(seeds, self.level) - 1) * (effects - effects.mean()) @ chosen
-        return Estimate(float(function(*centers)), np.asarray(found), self.level)
-
-
-def expansion(seeds: int, level: float = 0.95) -> float:
-    """sqrt(S/(S-1)) t_{S-1}/z: what a bootstrap over few seeds lacks."""
-    from scipy.special import ndtri, stdtrit
-
-    quantile = 0.5 + level / 2
-    return float(np.sqrt(seeds / (seeds - 1)) * stdtrit(seeds - 1, quantile) / ndtri(quantile))
+        centers = [float(scores.mean()) for scores in by_image]
+        # around the center: single precision then costs a mean nothing
+        around = [(scores - c).astype(np.float32) for scores, c in zip(by_image, centers, strict=True)]
+        means = [c + (self.weights @ scores).astype(np.float64) for c, scores in zip(centers, around, strict=True)]
+        return Estimate(float(function(*centers)), np.asarray(function(*means)), self.level)
 
 
 def ranks(estimates: Mapping[str, Estimate], better: str) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """Several runs on scenes, placed between gray and the law by one command."""
 
+import json
+
 import pytest
 
 from colorbench.commands.law import main
@@ -46,7 +48,9 @@ def test_a_run_is_drawn_from_in_another_way_and_its_own_picture_stays(cli, tmp_p
     assert "place of bins: " in capsys.readouterr().out
     assert (run / "law.png").read_text() == "of its own draws"
     assert (tmp_path / "out" / "law" / "law.png").is_file()
-    assert len(list(run.glob("eval-drawing-*/*/law.json"))) == 1
+    (again,) = run.glob("eval-drawing-*/*/law.json")
+    record = json.loads((again.parent / "record.json").read_text())
+    assert record["drawn_from"] == run.name != record["run"]  # one training: its deviation does not part the two
 
 
 @pytest.mark.parametrize(

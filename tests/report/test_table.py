@@ -67,9 +67,42 @@ def test_the_note_says_how_far_training_seeds_lie_apart(outputs: Path) -> None:
     means = np.array([[e.per_image["psnr"].mean() for e in line.evaluations] for line in several])
     pooled = np.sqrt(means.var(axis=1, ddof=1).mean())  # as many seeds each
     assert pooled > 0
-    assert sheet.retraining["psnr"] == pytest.approx(pooled)
+    assert sheet.retraining["psnr"].deviation == pytest.approx(pooled)
+    assert set(sheet.retraining) == {"psnr", "joint"}
     (note,) = [note for note in sheet.notes if note.startswith("Between training seeds")]
     assert f"good (2), poor (2), 2 degrees of freedom, a mean deviates by: PSNR {pooled:.2g}" in note
+
+
+def test_every_interval_of_a_model_holds_what_training_seeds_deviate_by(outputs: Path) -> None:
+    """Also of models with one seed; the rows that are not trained keep theirs."""
+    wanted = ["good", "twin", "sampler", "gray"]
+    columns = ["psnr", "joint"]
+    (many,) = sheets([outputs], metrics=columns)
+    (few,) = sheets([*(outputs / "default").glob("*-[02]")], metrics=columns)  # one seed of each
+    assert not few.retraining
+    for name in columns:
+        known = many.retraining[name]
+        reach = known.deviation * 4.30265  # Student's t of two degrees
+        for label in wanted:
+            one, other = (sheet.cells[label][name].interval for sheet in (few, many))
+            if label == "gray":
+                assert one == other
+            else:
+                seeds = 2 if label == "good" else 1
+                half = np.hypot((one.high - one.low) / 2, reach / np.sqrt(seeds))
+                assert (other.high - other.low) / 2 == pytest.approx(half, rel=0.2)
+
+
+def test_other_draws_from_one_checkpoint_are_not_parted_by_retraining(outputs: Path, judge, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        judge(tmp_path, "good", 0.8, seed=seed)
+    judge(tmp_path, "one", 0.6, run="one-0")
+    judge(tmp_path, "two", 0.6, run="one-0-euler-012345", drawn_from="one-0")
+    judge(tmp_path, "apart", 0.6)
+    (sheet,) = sheets([tmp_path], metrics=["psnr"])
+    of = sheet.estimates["psnr"]
+    assert (of["one"] - of["two"]).replicates.std() == pytest.approx(0, abs=1e-9)
+    assert (of["one"] - of["apart"]).replicates.std() > sheet.retraining["psnr"].deviation
 
 
 def test_one_seed_each_says_nothing_of_retraining(outputs: Path) -> None:
