@@ -10,10 +10,10 @@ like this one. Draws from a fixed N(0, I) (model.network.prior=standard) were pa
 The distance is a mean over channels and pixels, in units of ab/128, where gray errs by about 0.013. So with weights 10
 and 1e-4 a nat must lower the mean square by 1e-5 to be worth its price. Latents are few (16). Of 256 each holds a
 fraction of a nat and all say a little of the same few factors: the posterior moves them together, p(z | L) draws each
-for itself, and their sum is nearly the same in every draw. Measured on photographs (experiments/03_ablations/latents.md):
-256 latents with 44 nats reconstruct as well as 16 with 28, and draw half as unlike pictures. A KL that is a mean over
-256 latents, as a program easily writes it, is worse still: draws are gray (a chroma ratio of 0.3, against 0.8 of the
-reconstructions).
+for itself, and their sum is nearly the same in every draw. Measured on photographs
+(experiments/03_ablations/latents.md): 256 latents with 44 nats reconstruct as well as 16 with 28, and draw half as
+unlike pictures. A KL that is a mean over 256 latents, as a program easily writes it, is worse still: draws are gray (a
+chroma ratio of 0.3, against 0.8 of the reconstructions).
 
 A coloring draws z ~ p(z | L). Logged are both ways to fail: z says nothing (``kl_per_latent`` and ``active_latents``
 near 0: posterior collapse, the draws are equal), or it says little in many places (all active, each with a fraction of
