@@ -104,7 +104,9 @@ def said(run: Run) -> str:
     """How the run was made, in half a line."""
     config, status = run.config, run.status
     trunk = config["trunk"].get("name", "no trunk")
-    spent = f"{status['images_seen']:,} pictures seen in {status['seconds']:,.0f} s"
+    before = status.get("before", {})  # of the runs that it started from
+    seen, seconds = (status[key] + before.get(key, 0) for key in ("images_seen", "seconds"))
+    spent = f"{seen:,} pictures seen in {seconds:,.0f} s"
     return f"{config['data']['size']} px, {trunk}, {spent}, seed {config['seed']}"
 
 
