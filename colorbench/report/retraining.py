@@ -12,7 +12,8 @@ and each mean over S trainings, one as well, is moved in every resample by
 
 where t / z (the 97.5 % quantiles of Student's t with that freedom and of the normal law) is what a deviation known from
 few trainings lacks. e_s belongs to the training: two rows drawn from one checkpoint, in 20 steps and in 100, move
-together, so that retraining does not part them. Pooling assumes that trainings of all rows deviate alike.
+together, so that retraining does not part them; a run that started from another is a training of its own. Pooling
+assumes that trainings of all rows deviate alike.
 """
 
 import hashlib
