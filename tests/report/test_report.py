@@ -272,6 +272,36 @@ def test_nothing_but_tables_scrolls_sideways_on_a_phone(page: Path) -> None:
         browser.close()
 
 
+NAMED = """
+  const box = e => e.getBoundingClientRect(), plots = ['pareto', 'dist'].map(at);
+  const words = plots.flatMap(plot => [...plot.querySelectorAll('svg text.strong')]);
+  const out = words.filter(e => box(e).left < box(e.closest('svg')).left || box(e).right > box(e.closest('svg')).right);
+  const over = (a, b) => box(a).left < box(b).right && box(a).right > box(b).left
+                         && box(a).top + 3 < box(b).bottom && box(a).bottom > box(b).top + 3;
+  const names = [...at('pareto').querySelectorAll('svg text.strong')];
+  const table = box(document.querySelector('.scroll')), head = document.querySelector('#table tbody th');
+  report({ out: out.map(e => e.textContent), wide: box(head).width / table.width,
+           over: names.flatMap((a, i) => names.slice(i + 1).filter(b => over(a, b)).map(b => b.textContent)),
+           said: [...names, ...$$('#pareto .unnamed span')].map(e => e.textContent) });
+"""
+
+
+@needs_browser
+@pytest.mark.parametrize("size", ["1200,900", "500,900"])
+def test_rows_with_long_names_leave_room_for_numbers_and_lie_on_nothing(page: Path, tmp_path: Path, size: str) -> None:
+    settings = "model.enlarge=learned weights.gap=1.5 init_from=flow-scenes-64px-seconds1300 budget.seconds=1500 width="
+    long = {name: f"{name} {settings}{i}" for i, name in enumerate(("vivid", "dull", "sampler"))}
+    text = page.read_text()
+    for name, label in long.items():
+        text = text.replace(f'"{name}"', f'"{label}"')
+    renamed = tmp_path / "report.html"
+    renamed.write_text(text)
+    found = results(renamed, NAMED, size)
+    assert found["out"] == found["over"] == []
+    assert found["wide"] < 0.5
+    assert all(any(said.rstrip("…") in label for said in found["said"]) for label in long.values())
+
+
 def test_the_command_writes_the_page(outputs: Path, tmp_path: Path) -> None:
     main([str(outputs), "-o", str(tmp_path / "r.html")])
     assert (tmp_path / "r.html").stat().st_size > 50_000

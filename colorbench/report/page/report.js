@@ -30,6 +30,18 @@ function fill(select, values, chosen) {
 const breakable = title => title.replace(/ ([↑↓▾▴])/g, "\u00a0$1").replace(/([(:@,])/g, "$1\u200b");  // where a head may wrap
 const dot = label => el("span", { class: "dot", style: `background:${colorOf[label]}`, "aria-hidden": "true" });
 const text = (x, y, content, attributes = {}) => svg("text", { x, y, ...attributes }, content);
+// A row's name, and the settings that tell it from others.
+function parted(label) { const [name, ...settings] = label.split(/ (?=\S*=)/); return [name, settings.join(" ")]; }
+const GLYPH = 7.3;  // px, about, of a letter in a plot
+const cut = (words, width) => words.length * GLYPH <= width ? words : `${words.slice(0, Math.max(1, Math.floor(width / GLYPH) - 1))}…`;
+function wrapped(words, width, most) {
+  const rows = [""];
+  for (const word of words.split(" ")) {
+    const longer = `${rows.at(-1)} ${word}`.trim();
+    if (longer.length * GLYPH <= width || !rows.at(-1) || rows.length === most) rows[rows.length - 1] = longer; else rows.push(word);
+  }
+  return rows.map(row => cut(row, width));
+}
 function short(v) {
   if (v === null || v === undefined) return "–";
   const a = Math.abs(v);
@@ -82,12 +94,16 @@ function drawTable() {
     });
   }
   const body = rows.map(l => el("tr", { class: l.trivial ? "trivial" : null },
-    el("th", { scope: "row" }, dot(l.label), l.label, l.seeds > 1 ? el("small", {}, `  ${l.seeds} seeds`) : null),
+    el("th", { scope: "row" }, dot(l.label), ...named(l.label), l.seeds > 1 ? el("small", {}, `  ${l.seeds} seeds`) : null),
     ...visible.map(c => tableCell(data.cells[l.label][c.name], c)),
     ...costNames.map(k => el("td", {}, l.costs[k] === undefined ? "" : short(l.costs[k])))));
   $("table").replaceChildren(
     el("thead", {}, el("tr", {}, head("model", "model"), ...visible.map(c => head(c.name, `${c.title} ${c.arrow}`.trim())), ...costNames.map(k => head(k, data.costs[k])))),
     el("tbody", {}, ...body));
+}
+function named(label) {
+  const [name, settings] = parted(label);
+  return settings ? [name, el("span", { class: "settings" }, ` ${settings}`)] : [name];
 }
 function tableCell(cell, c) {
   if (!cell) return el("td", {}, "–");
@@ -171,17 +187,23 @@ function drawPareto() {
   const atLeast = (q, p) => (moreIsBetter ? q.x >= p.x : q.x <= p.x) && (up ? q.cell.m >= p.cell.m : q.cell.m <= p.cell.m) && (q.x !== p.x || q.cell.m !== p.cell.m);
   const front = points.filter(p => !points.some(q => atLeast(q, p))).sort((a, b) => a.x - b.x);
   if (front.length > 1) node.append(svg("polyline", { points: front.map(p => `${X(p.x)},${Y(p.cell.m)}`).join(" "), fill: "none", stroke: "var(--accent)", "stroke-width": 2, opacity: 0.55 }));
-  const placed = [];
-  for (const p of [...points].sort((a, b) => Y(a.cell.m) - Y(b.cell.m))) {
+  const dots = points.map(p => [X(p.x) - 7, Y(p.cell.m) - 7, X(p.x) + 7, Y(p.cell.m) + 7]), taken = [...dots];
+  const free = ([l, t, r, b]) => l >= box.l && r <= box.r && t >= box.t && b <= box.b && !taken.some(q => l < q[2] && r > q[0] && t < q[3] && b > q[1]);
+  const unnamed = [];
+  for (const p of points) {
     if (p.cell.l !== undefined) node.append(svg("line", { x1: X(p.x), x2: X(p.x), y1: Y(p.cell.l), y2: Y(p.cell.h), stroke: colorOf[p.label], "stroke-width": 1.5, opacity: 0.6 }));
     node.append(svg("circle", { cx: X(p.x), cy: Y(p.cell.m), r: 6, fill: colorOf[p.label] }, svg("title", {}, `${p.label}: ${number(p.cell.m, c)}, ${data.costs[k]} ${short(p.x)}`)));
-    const right = X(p.x) < box.r - 110;
-    let at = Y(p.cell.m) + 4;
-    while (placed.some(q => Math.abs(q.x - X(p.x)) < 110 && Math.abs(q.y - at) < 13)) at += 13;
-    placed.push({ x: X(p.x), y: at });
-    node.append(text(X(p.x) + (right ? 11 : -11), at, p.label, { class: "strong", "text-anchor": right ? "start" : "end" }));
   }
-  $("pareto").replaceChildren(node, el("p", { class: "hint" }, "Bars are 95 % intervals; the line joins what nothing cheaper beats."));
+  for (const p of [...front, ...points.filter(p => !front.includes(p)).sort((a, b) => a.label.length - b.label.length)]) {
+    const words = front.includes(p) ? cut(p.label, 250) : p.label, wide = words.length * GLYPH, x = X(p.x), y = Y(p.cell.m);
+    const spots = [[11, 4], [-11 - wide, 4], [11, -9], [11, 17], [-11 - wide, -9], [-11 - wide, 17], [-wide / 2, -14], [-wide / 2, 22]];
+    const spot = wide < 260 && spots.find(([dx, dy]) => free([x + dx, y + dy - 11, x + dx + wide, y + dy + 2]));
+    if (!spot) { unnamed.push(p); continue; }
+    taken.push([x + spot[0], y + spot[1] - 11, x + spot[0] + wide, y + spot[1] + 2]);
+    node.append(text(x + spot[0], y + spot[1], words, { class: "strong" }));
+  }
+  const rest = unnamed.map(p => el("span", {}, dot(p.label), p.label));
+  $("pareto").replaceChildren(node, rest.length ? el("p", { class: "hint unnamed" }, ...rest) : "", el("p", { class: "hint" }, "Bars are 95 % intervals; the line joins what nothing cheaper beats."));
 }
 if (priced.length) { ["pareto-x", "pareto-y"].forEach(id => $(id).addEventListener("change", drawPareto)); drawPareto(); }
 else $("tradeoffs").hidden = true;
@@ -193,7 +215,7 @@ function drawDistributions() {
   const rows = lines.filter(l => values[l.label] && l.label !== "truth").map(l => ({ l, v: values[l.label].filter(v => v !== null).sort((a, b) => a - b) }));
   const at = (v, q) => v[Math.min(v.length - 1, Math.max(0, Math.round(q * (v.length - 1))))];
   const low = Math.min(...rows.map(r => at(r.v, 0.005))), high = Math.max(...rows.map(r => at(r.v, 0.995)));
-  const height = 40 * rows.length + 60, left = 130;
+  const height = 40 * rows.length + 60, left = Math.min(250, Math.max(130, room() * 0.26));
   const { node, X, box } = frame({ height, left, x: pad(low, high, 0.03), y: [0, 1], xLabel: `${c.title} ${c.arrow}${c.unit ? ` (${c.unit})` : ""}`, label: `Distribution of ${c.title}: ` + rows.map(r => `${r.l.label} median ${number(at(r.v, 0.5), c)}`).join(", ") });
   node.querySelectorAll(".grid, text[text-anchor=end]").forEach(n => n.remove());
   rows.forEach((r, i) => {
@@ -205,7 +227,10 @@ function drawDistributions() {
     node.append(svg("polygon", { points: [...top, ...under].join(" "), fill: colorOf[r.l.label], opacity: 0.28 }));
     node.append(svg("line", { x1: X(at(r.v, 0.25)), x2: X(at(r.v, 0.75)), y1: y, y2: y, stroke: colorOf[r.l.label], "stroke-width": 5, "stroke-linecap": "round" }, svg("title", {}, `${r.l.label}: median ${number(at(r.v, 0.5), c)}, middle half ${number(at(r.v, 0.25), c)} to ${number(at(r.v, 0.75), c)}`)));
     node.append(svg("circle", { cx: X(at(r.v, 0.5)), cy: y, r: 4.5, fill: "var(--card)", stroke: colorOf[r.l.label], "stroke-width": 2.5 }));
-    node.append(text(left - 14, y + 4, r.l.label, { class: "strong", "text-anchor": "end" }));
+    const [name, settings] = parted(r.l.label);
+    const rows = settings ? wrapped(settings, left - 18, 2) : [];
+    node.append(text(left - 14, y + 4 - 6 * rows.length, cut(name, left - 18), { class: "strong", "text-anchor": "end" }));
+    rows.forEach((row, n) => node.append(text(left - 14, y + 4 - 6 * rows.length + 12 * (n + 1), row, { "text-anchor": "end" })));
   });
   $("dist").replaceChildren(node, el("p", { class: "hint" }, "Circle: median over pictures; bar: middle half."));
 }
