@@ -21,7 +21,7 @@ a nat: the draws agree).
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import nn
 
@@ -39,8 +39,11 @@ from colorbench.registry import register
 class VAE(Family):
     """network: forward(L, ab, eps) -> (ab_hat, moments of q, of p), and draw(L, eps), as of networks/latent.py.
 
-    divergence: the KL is the sum over the latents, or their mean.
+    divergence: the KL is the sum over the latents, or their mean. temperature: what the prior's deviation is multiplied
+    by when a coloring is drawn; training knows nothing of it.
     """
+
+    drawing: ClassVar = ("temperature",)
 
     def __init__(
         self,
@@ -50,8 +53,10 @@ class VAE(Family):
         perceptual: Distance | None,
         weights: Mapping[str, NotNegative],
         divergence: Literal["sum", "mean"],
+        temperature: NotNegative = 1.0,
     ) -> None:
         super().__init__()
+        self.temperature = temperature
         self.network, self.distance, self.perceptual, self.divergence = network, distance, perceptual, divergence
         self.weights = coefficients(weights, "distance", "kl", "perceptual")
 
@@ -80,6 +85,6 @@ class VAE(Family):
         yield Objective(weigh(terms, weights), "vae", {**terms, **logs})
 
     def colorize(self, L: Luma, noise: Noise) -> Chroma:
-        """Decode a draw from the prior."""
-        eps = noise.normal("prior", self.network.latent)  # type: ignore[arg-type]
+        """Decode a draw from the prior, at the temperature."""
+        eps = self.temperature * noise.normal("prior", self.network.latent)  # type: ignore[arg-type]
         return self.network.draw(L, eps).float()  # type: ignore[operator]

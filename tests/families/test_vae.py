@@ -50,6 +50,21 @@ def test_the_prior_starts_as_the_standard_normal_and_draws_follow_it():
     assert not torch.allclose(after, before)
 
 
+def test_the_temperature_is_what_the_priors_deviation_is_multiplied_by_and_training_knows_nothing_of_it():
+    batch = pictures(4)
+    family, noise = small("vae", temperature=1.5).eval(), Noise.of(0, batch.ids)
+    eps = noise.normal("prior", family.network.latent)
+    with torch.no_grad():
+        torch.nn.init.normal_(family.network.prior.weight, 0.0, 0.05)
+        torch.testing.assert_close(family.colorize(batch.L, noise), family.network.draw(batch.L, 1.5 * eps))
+        (warm,) = family.objectives(batch, noise, family.weights)
+        family.temperature = 0.0
+        (cold,) = family.objectives(batch, noise, family.weights)
+        first, second = (family.colorize(batch.L, Noise.of(0, batch.ids, k)) for k in range(2))
+    torch.testing.assert_close(warm.loss, cold.loss)
+    torch.testing.assert_close(first, second)  # the center of the prior, whatever the noise
+
+
 def test_a_latent_of_no_use_is_not_counted_as_active():
     batch = pictures(4)
     family = small("vae").eval()
