@@ -216,7 +216,8 @@ def _race(sheet: Sheet, payload: dict[str, Any]) -> "Figure | None":
 
 def _wrapped(label: str, width: int = 40) -> str:
     """A row's label in at most two lines: it may name many settings, and plots have little room."""
-    return textwrap.fill(label.replace("_", " "), width, max_lines=2, placeholder=" …")
+    words = (word if "=" in word else word.replace("_", " ") for word in label.split(" "))  # settings can be typed
+    return textwrap.fill(" ".join(words), width, max_lines=2, placeholder=" …")
 
 
 def _legend_below(figure: "Figure", axes: "Axes") -> None:
