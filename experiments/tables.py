@@ -1,4 +1,4 @@
-"""The tables in an experiment's README, written anew from its committed rows: none of their numbers is typed by hand.
+"""The tables in an experiment's README, written anew from its committed rows: what rows say, nobody types.
 
     python experiments/tables.py experiments/01_families experiments/02_known_law      write them
     python experiments/tables.py --check experiments/01_families                       fail where one is stale
@@ -156,7 +156,7 @@ class Tables:
 
 def _is(record: Mapping[str, Any], name: str) -> bool:
     run = str(record.get("run", ""))
-    return name in (record["name"], record.get("drawn_as")) or run == name or run.endswith(name)
+    return name == record["name"] or run.endswith(name)
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:

@@ -228,9 +228,9 @@ function drawDistributions() {
     node.append(svg("line", { x1: X(at(r.v, 0.25)), x2: X(at(r.v, 0.75)), y1: y, y2: y, stroke: colorOf[r.l.label], "stroke-width": 5, "stroke-linecap": "round" }, svg("title", {}, `${r.l.label}: median ${number(at(r.v, 0.5), c)}, middle half ${number(at(r.v, 0.25), c)} to ${number(at(r.v, 0.75), c)}`)));
     node.append(svg("circle", { cx: X(at(r.v, 0.5)), cy: y, r: 4.5, fill: "var(--card)", stroke: colorOf[r.l.label], "stroke-width": 2.5 }));
     const [name, settings] = parted(r.l.label);
-    const rows = settings ? wrapped(settings, left - 18, 2) : [];
-    node.append(text(left - 14, y + 4 - 6 * rows.length, cut(name, left - 18), { class: "strong", "text-anchor": "end" }));
-    rows.forEach((row, n) => node.append(text(left - 14, y + 4 - 6 * rows.length + 12 * (n + 1), row, { "text-anchor": "end" })));
+    const below = settings ? wrapped(settings, left - 18, 2) : [], first = y + 4 - 6 * below.length;
+    node.append(text(left - 14, first, cut(name, left - 18), { class: "strong", "text-anchor": "end" }));
+    below.forEach((words, n) => node.append(text(left - 14, first + 12 * (n + 1), words, { "text-anchor": "end" })));
   });
   $("dist").replaceChildren(node, el("p", { class: "hint" }, "Circle: median over pictures; bar: middle half."));
 }
