@@ -184,6 +184,8 @@ def main() -> None:
     args = p.parse_args()
     stale = []
     for folder in args.experiments:
+        if not (folder / "tables.yaml").is_file():
+            sys.exit(f"{folder}: has no tables.yaml")
         page, text = folder / "README.md", written(folder)
         if page.read_text("utf-8") != text:
             stale.append(str(page))
