@@ -125,8 +125,9 @@ def changed(tree: dict, path: tuple, value: Any) -> dict:
 
 
 REMOVED = object()
-# models of before these keys say nothing of them: guided, drawn from the whole distribution
+# models of before these keys say nothing of them: guided, drawn from the whole distribution, at temperature 1
 UNKNOWN_BEFORE = (("model", "enlarge"), ("model", "top_p"))
+UNKNOWN_TO_OLD = (("family vae", "temperature"),)
 
 
 def wrong_settings(known: list) -> Iterator[tuple[Callable[[Any], None], dict, tuple, Any]]:
@@ -151,6 +152,7 @@ def wrong_settings(known: list) -> Iterator[tuple[Callable[[Any], None], dict, t
             if (
                 not alias
                 and path not in (("part",), ("part", "trunk"), *UNKNOWN_BEFORE)
+                and key not in UNKNOWN_TO_OLD
                 and len(path) <= 1 + (path[0] in ("data", "engine", "monitor", "model", "optim", "part"))
             ):
                 yield look, tree, path, REMOVED
