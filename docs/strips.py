@@ -48,8 +48,8 @@ def main() -> None:
             continue
         truths = scenes(run) if kind == "scenes" else photographs(args.photos)
         rows = colored(Colorizer.from_pretrained(folder, device="cpu"), truths)
-        file.write_bytes(strip(rows))
         made = {"rows": list(rows), "said": said(run)}
+        file.write_bytes(strip(rows))
         file.with_suffix(".json").write_text(json.dumps(made, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         print(f"{file.name}: {file.stat().st_size} bytes, {made['said']}")
 
