@@ -1,19 +1,24 @@
 """The six photographs that are shown: which they are was fixed before any model colored them.
 
-    six.py PHOTOS RUN=TITLE... --to six.jpg
+    six.py PHOTOS RUN=TITLE... --to six.jpg          # "RUN sampler=heun sampler.steps=10=TITLE": drawn otherwise
 
 PHOTOS: natural256's test folder. The six are its ``nips17_`` files (CC BY 2.0; credits in the README) with the lowest
-SHA-1 of their names. Each is made gray and colored by every run, once; the columns are gray, the runs, the truth.
+SHA-1 of their names. Each is made gray and colored by every run, once, with seed 0; a run that is named again draws with
+the next seed. The rows are gray, the runs, the truth.
 """
 
 import argparse
 import hashlib
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from colorbench.evaluation.resampled import resampled
 from colorbench.inference.colorizer import Colorizer
+from colorbench.runs.run import open_run
 
 
 def main() -> None:
@@ -25,12 +30,16 @@ def main() -> None:
     names = sorted(args.photos.glob("nips17_*"), key=lambda f: hashlib.sha1(f.name.encode()).hexdigest())[:6]
     truths = [Image.open(name).convert("RGB") for name in names]
     grays = [truth.convert("L").convert("RGB") for truth in truths]
-    columns = {"gray": grays}
+    columns, seeds = {"gray": grays}, Counter[str]()
     for word in args.runs:
-        run, title = word.split("=", 1)
+        source, title = word.rsplit("=", 1)
+        path, *drawing = source.split()
         torch.manual_seed(0)
-        colorizer = Colorizer.from_pretrained(run, device="cpu")
-        columns[title] = [colorizer(gray) for gray in grays]
+        colorizer = Colorizer.from_pretrained(path, device="cpu")
+        if drawing:
+            colorizer = replace(colorizer, family=resampled(open_run(path), drawing).family(torch.device("cpu")))
+        columns[title] = [colorizer(gray, seed=seeds[source]) for gray in grays]
+        seeds[source] += 1
     columns["truth"] = truths
     side, head = 200, 24
     sheet = Image.new("RGB", (side * 6, (side + 2) * len(columns) + head * len(columns)), "white")
