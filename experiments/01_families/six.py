@@ -3,8 +3,8 @@
     six.py PHOTOS RUN=TITLE... --to six.jpg          # "RUN sampler=heun sampler.steps=10=TITLE": drawn otherwise
 
 PHOTOS: natural256's test folder. The six are its ``nips17_`` files (CC BY 2.0; credits in the README) with the lowest
-SHA-1 of their names. Each is made gray and colored by every run, once, with seed 0; a run that is named again draws with
-the next seed. The rows are gray, the runs, the truth.
+SHA-1 of their names. Each is made gray and colored by every run, once, with seed 0; a run that is named again draws
+with the next seed. The rows are gray, the runs, the truth.
 """
 
 import argparse
