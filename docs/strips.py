@@ -1,6 +1,7 @@
 """The pictures of the models' pages: what each run makes of the same photographs, or of the same scenes.
 
     python docs/strips.py RUN... [--photos FOLDER]
+    python docs/strips.py "RUN sampler=ddpm sampler.steps=20" --name ddpm --photos FOLDER      drawn otherwise
 
 Writes ``docs/pictures/MODEL-photographs.jpg`` (a run on photographs) or ``MODEL-scenes.jpg`` (a run on scenes), with a
 JSON file that says how it was made, and makes only what is missing: delete a strip to have it made again. FOLDER holds
@@ -12,14 +13,17 @@ import argparse
 import hashlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import torch
 from PIL import Image, ImageOps
 from skimage import data
 
 from colorbench.data.dataset import open_data
 from colorbench.data.photos import PHOTOS
 from colorbench.errors import UserError
+from colorbench.evaluation.resampled import resampled
 from colorbench.inference.colorizer import Colorizer
 from colorbench.runs.run import Run, open_run
 
@@ -35,20 +39,23 @@ Shown = dict[str, list[Image.Image]]
 
 def main() -> None:
     p = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    p.add_argument("runs", nargs="+", type=Path)
+    p.add_argument("runs", nargs="+")
     p.add_argument("--photos", type=Path)
+    p.add_argument("--name", help="of the model whose page it is (default: the run's)")
     args = p.parse_args()
     PICTURES.mkdir(exist_ok=True)
-    for folder in args.runs:
-        run = open_run(folder)
+    for source in args.runs:
+        folder, *words = source.split()
+        run = resampled(open_run(folder), words)
         kind = "scenes" if run.config["data"]["source"]["source"] == "scenes" else "photographs"
-        file = PICTURES / f"{run.name}-{kind}.jpg"
+        file = PICTURES / f"{args.name or run.name}-{kind}.jpg"
         if file.is_file():
             print(f"{file.name}: is there")
             continue
         truths = scenes(run) if kind == "scenes" else photographs(args.photos)
-        rows = colored(Colorizer.from_pretrained(folder, device="cpu"), truths)
-        made = {"rows": list(rows), "said": said(run)}
+        colorizer = replace(Colorizer.from_pretrained(folder, device="cpu"), family=run.family(torch.device("cpu")))
+        rows = colored(colorizer, truths)
+        made = {"rows": list(rows), "said": ", ".join([said(run), *words])}
         file.write_bytes(strip(rows))
         file.with_suffix(".json").write_text(json.dumps(made, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         print(f"{file.name}: {file.stat().st_size} bytes, {made['said']}")
