@@ -2,9 +2,10 @@
 
     vivid.py PLAIN VIVID... [--pictures 320]
 
-PLAIN, VIVID: runs of one set that answer once. On the first validation pictures: both as they are, and PLAIN times the
-number at which its chroma ratio is VIVID's; then PLAIN at the chroma ratios that are asked of games. CIEDE2000 and the
-distance in the features of Lite0; differences are paired, 95 %, bootstrap over pictures.
+PLAIN, VIVID: runs of one set that answer once (of one that draws, a draw). On the first validation pictures: both as
+they are, and PLAIN times the number at which its chroma ratio is VIVID's; then PLAIN at the chroma ratios that are
+asked of games. CIEDE2000 and the distance in the features of Lite0; differences are paired, 95 %, bootstrap over
+pictures.
 """
 
 import argparse
@@ -46,12 +47,12 @@ def chroma(found: Answers, factor: float = 1.0) -> float:
 
 
 def factor_of(found: Answers, wanted: float) -> float:
-    """The number that brings the chroma ratio to ``wanted``, by the secant through 1."""
-    own, factor = chroma(found), 1.0
-    slope = own
-    for _ in range(3):
-        factor += (wanted - chroma(found, factor)) / slope
-        slope = (chroma(found, factor) - own) / (factor - 1.0) if factor != 1.0 else own
+    """The number that brings the chroma ratio to ``wanted``, by the secant through 1: out of gamut it is not linear."""
+    own = chroma(found)
+    factor = wanted / own
+    for _ in range(2):
+        gained = chroma(found, factor) - own
+        factor = 1.0 + (wanted - own) * (factor - 1.0) / gained if gained else factor
     return factor
 
 
