@@ -139,6 +139,7 @@ def evaluate(
     name: str | None = None,
     overrides: Sequence[str] = (),
     checkpoint: str | None = None,
+    baselines: Sequence[str] | None = None,
     output: str | Path | None = None,
     size: int | None = None,
     allow_gray: bool = False,
@@ -153,16 +154,19 @@ def evaluate(
     paths: run folders, or with ``truth`` one folder of pictures. truth: a run, whose table the row joins, or a folder
     of true pictures. name: of that row (default: the folder's). overrides: words of ``metrics``, ``protocol``,
     ``sampler``, or what of ``model`` its draws alone depend on (``"protocol.draws=16"``). checkpoint: best, last or
-    a kept one. output: where trivial rows and submissions go (default: where the run's study is). size: px, both
+    a kept one. baselines: the trivial rows to judge beside truth's (``"gray"``, ``"neighbors"`` ...); None is all.
+    output: where trivial rows and submissions go (default: where the run's study is). size: px, both
     cropped to the center square and resized. allow_gray: judge gray answers of another program too. Raises
     UserError for what is no run or no picture."""
     from colorbench.engine.precision import choose_device
-    from colorbench.evaluation.resampled import is_of_drawing
+    from colorbench.evaluation.baselines import TRIVIAL
     from colorbench.evaluation.runs import evaluate_folder, evaluate_run, nodes
+    from colorbench.runs.resampled import is_of_drawing
 
     folders = [Path(path) for path in paths]
     changed, drawing = nodes(list(overrides)), [word for word in overrides if is_of_drawing(word)]
     where = Path(output) if output is not None else None
+    trivial = TRIVIAL if baselines is None else tuple(baselines)
     if truth is not None:
         if len(folders) != 1:
             raise UserError("--truth: judge one folder at a time")
@@ -179,6 +183,7 @@ def evaluate(
             size=size,
             batch_size=batch_size,
             allow_gray=allow_gray,
+            baselines=trivial,
         )
         assert done.folder is not None
         beside = [Path(truth)] if (Path(truth) / "eval" / done.protocol.id).is_dir() else []
@@ -196,6 +201,7 @@ def evaluate(
             precision=precision,
             checkpoint=checkpoint,
             drawing=drawing,
+            baselines=trivial,
             force=force,
         )
         for path in folders
@@ -206,7 +212,7 @@ def evaluate(
 
 def load(source: str | Path = "starter", **options: Any) -> "Colorizer":
     """A model that colors photographs (:class:`colorbench.Colorizer`): the starter, a run folder, a portable model, or
-    USER/NAME of the Hugging Face Hub. options: device, checkpoint, size, average. Its ``family`` is the torch
+    USER/NAME of the Hugging Face Hub. options: device, checkpoint, size, average, drawing. Its ``family`` is the torch
     module."""
     from colorbench.inference.colorizer import Colorizer
 

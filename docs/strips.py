@@ -13,17 +13,14 @@ import argparse
 import hashlib
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 
-import torch
 from PIL import Image, ImageOps
 from skimage import data
 
 from colorbench.data.dataset import open_data
 from colorbench.data.photos import PHOTOS
 from colorbench.errors import UserError
-from colorbench.evaluation.resampled import resampled
 from colorbench.inference.colorizer import Colorizer
 from colorbench.runs.run import Run, open_run
 
@@ -46,15 +43,14 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     for source in args.runs:
         folder, *words = source.split()
-        run = resampled(open_run(folder), words)
+        run = open_run(folder)
         kind = "scenes" if run.config["data"]["source"]["source"] == "scenes" else "photographs"
         file = PICTURES / f"{args.name or run.name}-{kind}.jpg"
         if file.is_file():
             print(f"{file.name}: is there")
             continue
         truths = scenes(run) if kind == "scenes" else photographs(args.photos)
-        colorizer = replace(Colorizer.from_pretrained(folder, device="cpu"), family=run.family(torch.device("cpu")))
-        rows = colored(colorizer, truths)
+        rows = colored(Colorizer.from_pretrained(folder, device="cpu", drawing=words), truths)
         made = {"rows": list(rows), "said": ", ".join([said(run), *words])}
         file.write_bytes(strip(rows))
         file.with_suffix(".json").write_text(json.dumps(made, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -6,6 +6,10 @@ Face Hub. Results go to OUT (default:
 colorized), under the names of the originals, which are never touched. Any size: the lightness stays the photograph's,
 pixel for pixel. A second start skips what is finished; other options color anew.
 
+--set changes how a run's model draws, as in `colorbench evaluate`: the row that won in the table is what colors.
+
+    colorbench colorize scans --model outputs/default/RUN --set sampler=heun sampler.steps=10 sampler.temperature=1.03
+
 Sepia and other photographs toned in one hue count as gray; pictures in color are refused, unless --recolor.
 
 --uncertainty: the mean of the draws, the draws, a map of how far they lie apart with a legend, and a JSON file that
@@ -53,7 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from colorbench.api import load
 
     model = load(
-        options.model, device=options.device, checkpoint=options.checkpoint, size=options.size, average=options.average
+        options.model,
+        device=options.device,
+        checkpoint=options.checkpoint,
+        size=options.size,
+        average=options.average,
+        drawing=options.drawing,
     )
     if options.uncertainty and not model.family.stochastic:
         raise UserError(
@@ -104,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hint", "--reference", help="a picture whose colors are taken (retrieval, models on a trunk)")
     parser.add_argument("--recolor", action="store_true", help="also pictures in color: forget their colors")
     parser.add_argument("--size", type=int, help="px of the shorter side seen by the model (as trained)")
+    command.add_drawing(parser)
     command.add_checkpoint(parser)
     command.add_plugins(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")

@@ -49,6 +49,18 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_drawing(parser: argparse.ArgumentParser) -> None:
+    """``--set`` of the commands that draw from a run: words that change how it draws (runs/resampled.py)."""
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        dest="drawing",
+        metavar="KEY=VALUE",
+        help="how a run's model draws: sampler=NAME, sampler.*, and of model.* what its draws alone depend on",
+    )
+
+
 def add_plugins(parser: argparse.ArgumentParser) -> None:
     """``--plugins`` of the commands that open a model: what it names is imported as it is read, and nothing else is."""
     parser.add_argument(

@@ -13,6 +13,7 @@ submissions/NAME beside the study, so `colorbench table OUTPUT` of the whole out
     colorbench evaluate outputs/default/* --set protocol.draws=16
     colorbench evaluate outputs/default/RUN --set sampler=dpmpp sampler.steps=20   # a row of its own: another sampler
     colorbench evaluate outputs/default/RUN --set model.steps=10   # as well, where a draw alone depends on it
+    colorbench evaluate outputs/default/RUN --set protocol.limit=null --baselines gray neighbors   # not all eight
     colorbench evaluate outputs/default/RUN --checkpoint images-000006000   # a kept checkpoint (engine.keep_every=25%)
     colorbench evaluate outputs/default/RUN --export PICTURES      # truth/ and gray/ as PNG
     colorbench evaluate COLORED --truth outputs/default/RUN --name theirs   # a row of that run's table
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="change metrics.*, protocol.* or sampler.* keys; choose metrics=, protocol=, sampler=NAME",
     )
+    p.add_argument("--baselines", nargs="+", metavar="NAME", help="the trivial rows to judge (all; truth always)")
     command.add_checkpoint(p)
     command.add_plugins(p)
     p.add_argument("--device", default="auto")
@@ -66,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         name=args.name,
         overrides=args.overrides,
         checkpoint=args.checkpoint,
+        baselines=args.baselines,
         output=args.output,
         size=args.size,
         allow_gray=args.allow_gray,
@@ -81,9 +84,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _export(args: argparse.Namespace) -> Path:
     """The run's test pictures."""
-    from colorbench.evaluation.resampled import is_of_drawing
     from colorbench.evaluation.runs import nodes, plan_of_run
     from colorbench.evaluation.submission import export
+    from colorbench.runs.resampled import is_of_drawing
     from colorbench.runs.run import open_run
 
     for word in filter(is_of_drawing, args.overrides):

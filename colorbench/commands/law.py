@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
         "words", nargs="*", metavar="RUN|KEY=VALUE", help="run folders; with --oracles, overrides of the config"
     )
     p.add_argument("--oracles", action="store_true", help="the table of all oracles, perfect and broken")
-    p.add_argument("--set", nargs="+", default=[], dest="drawing", metavar="WORD", help="how all of them draw")
+    command.add_drawing(p)
     p.add_argument("--to", type=Path, metavar="DIR", help="write table.md, picture and calibration plot there")
     p.add_argument("--output", type=Path, help="where baselines are kept (default: beside the runs; outputs)")
     p.add_argument("--device", default="auto")
@@ -45,15 +45,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _print_runs(args: argparse.Namespace) -> None:
     from colorbench.engine.precision import choose_device
-    from colorbench.evaluation.resampled import is_of_drawing
     from colorbench.report.law.conclude import conclude
 
     if not args.words:
         raise UserError("give run folders (outputs/<study>/<run>), or --oracles")
     paths = [Path(word) for word in args.words]
     output = args.output or paths[0].resolve().parents[1]
-    if stranger := next((word for word in args.drawing if not is_of_drawing(word)), None):
-        raise UserError(f"--set {stranger}: here only how a model draws can be changed (sampler.*, some of model.*)")
     to = args.to or (paths[0] if len(paths) == 1 and not args.drawing else output / "law")
     done = conclude(paths, device=choose_device(args.device), output=output, to=to, drawing=args.drawing)
     if args.to is not None:

@@ -5,7 +5,8 @@
     FOLDER/README.md            the model card: data, budget, metrics with intervals, limits, license
 
 The layout is Hugging Face's. ``--bits 8`` makes the file a quarter as large; ``--trunk named`` leaves a frozen trunk
-out that an installed wheel holds. Why opening one is safe: colorbench/inference/portable.py.
+out that an installed wheel holds; ``--set sampler=heun sampler.steps=10`` packs other draws than the run's own, and
+their rows. Why opening one is safe: colorbench/inference/portable.py.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = command.parser("portable", __doc__)
     parser.add_argument("run", help="a run folder")
     parser.add_argument("-o", "--output", required=True, help="the folder to write")
+    command.add_drawing(parser)
     command.add_checkpoint(parser)
     command.add_plugins(parser)
     parser.add_argument("--name", help="what to call it (as the run)")
@@ -33,11 +35,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--private", action="store_true", help="with --push: a private repository")
     options = parser.parse_args(argv)
     from colorbench.inference.portable import MOST_DRAWS, WEIGHTS, model_card, pack, push, save
+    from colorbench.runs.resampled import resampled
     from colorbench.runs.run import open_run
 
     if not 1 <= options.average <= MOST_DRAWS:
         raise UserError(f"--average {options.average}: expected 1 to {MOST_DRAWS}")
-    run = open_run(options.run)
+    run = resampled(open_run(options.run), options.drawing)
     chosen = {"name": options.name, "average": options.average, "trunk": options.trunk}
     family, portable = pack(run, options.checkpoint, **chosen)
     card = model_card(run, portable, family, options.license, options.data)

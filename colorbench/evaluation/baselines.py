@@ -40,7 +40,10 @@ def evaluate_baselines(
     batch_size: int = 64,
     names: Sequence[str] = TRIVIAL,
 ) -> list[Evaluation]:
-    """The trivial rows of a protocol, in ``<output>/baselines/<protocol id>/``; those there already are read."""
+    """The trivial rows of a protocol, in ``<output>/baselines/<protocol id>/``; those there already are read. names:
+    which. UserError for one that is none."""
+    if stranger := next((name for name in names if name not in TRIVIAL), None):
+        raise UserError(f"--baselines {stranger}: expected some of {', '.join(TRIVIAL)}")
     found = []
     for name in names:
         family = None if name == "truth" else _family(name)

@@ -14,16 +14,16 @@ import torch
 
 from colorbench.engine.precision import choose_precision
 from colorbench.errors import UserError
-from colorbench.evaluation.baselines import evaluate_baselines
+from colorbench.evaluation.baselines import TRIVIAL, evaluate_baselines
 from colorbench.evaluation.judge import evaluate_family
 from colorbench.evaluation.protocol import Plan, plan
 from colorbench.evaluation.protocol import plan as make_plan
-from colorbench.evaluation.resampled import is_of_drawing, resampled, tag
 from colorbench.evaluation.rows import Evaluation
 from colorbench.evaluation.submission import judge_folder, open_truths
 from colorbench.metrics.suite import Suite
 from colorbench.runs.config import compose, flatten, science
 from colorbench.runs.labels import settings
+from colorbench.runs.resampled import is_of_drawing, resampled, tag
 from colorbench.runs.run import open_run
 from colorbench.trunks.maps import keep
 
@@ -45,16 +45,19 @@ def evaluate_run(
     precision: str = "auto",
     checkpoint: str | None = None,
     drawing: Sequence[str] = (),
+    baselines: Sequence[str] = TRIVIAL,
     force: bool = False,
 ) -> Evaluation:
     """Evaluate a run folder and the trivial rows of its protocol (below ``output``, where runs are).
 
-    drawing: words that change how it draws (resampled.py), whose row is then one of its own.
+    drawing: words that change how it draws (runs/resampled.py), whose row is then one of its own. baselines: which
+    trivial rows, beside the truth's, which checks the conversions.
     """
     trained = open_run(path)
     run = resampled(trained, drawing)
     plan, data = plan_of_run(run, overrides)
-    evaluate_baselines(data, plan, output=output or path.resolve().parents[1], device=device, batch_size=batch_size)
+    where, names = output or path.resolve().parents[1], _with_truth(baselines)
+    evaluate_baselines(data, plan, output=where, device=device, batch_size=batch_size, names=names)
     folder = path / "eval" / plan.protocol.id
     record = run_record(run)
     if checkpoint not in (None, run.result):
@@ -88,15 +91,17 @@ def evaluate_folder(
     size: int | None = None,
     batch_size: int = 64,
     allow_gray: bool = False,
+    baselines: Sequence[str] = TRIVIAL,
 ) -> Evaluation:
     """Judge a folder of pictures that another program made.
 
     truth: a run folder (its test pictures are the truths, so that the row joins the run's table), or a folder of
-    pictures.
+    pictures, beside which gray and the truth alone can be judged. baselines: which trivial rows, of a run's.
     """
     if (truth / "config.yaml").is_file():
         plan, data = plan_of_run(open_run(truth), overrides)
-        evaluate_baselines(data, plan, output=output, device=device, batch_size=batch_size)
+        names = _with_truth(baselines)
+        evaluate_baselines(data, plan, output=output, device=device, batch_size=batch_size, names=names)
     else:
         chosen = overrides or nodes(["protocol=default"])
         truths = open_truths(truth, size)
@@ -106,6 +111,10 @@ def evaluate_folder(
     return judge_folder(
         folder, plan, name=name, output=output, device=device, size=size, batch_size=batch_size, allow_gray=allow_gray
     )
+
+
+def _with_truth(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*names, "truth")))
 
 
 def run_record(run: Any) -> dict[str, Any]:

@@ -285,7 +285,8 @@ def _settings(model: Colorizer, options: Any) -> str:
     hint = hashlib.sha256(Path(options.hint).read_bytes()).hexdigest() if options.hint else ""
     kinds = ("samples", "seed", "strength", "vivid", "uncertainty", "recolor", "format")
     chosen = {key: getattr(options, key) for key in kinds}
-    return f"{model.digest} {hint} {model.size} {model.average} {json.dumps(chosen, sort_keys=True)}"
+    drawn = "".join(f" {word}" for word in model.drawing)
+    return f"{model.digest} {hint} {model.size} {model.average}{drawn} {json.dumps(chosen, sort_keys=True)}"
 
 
 def _hashed(made: str) -> str:

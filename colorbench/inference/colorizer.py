@@ -10,6 +10,7 @@ of the draw, content of the picture): it does not depend on the file's name or o
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ from colorbench.inference.transfer import toward, trunk_of
 from colorbench.noise import Noise, stable_id
 from colorbench.retrieval.reference import TakesReference
 from colorbench.runs import starter
+from colorbench.runs.resampled import resampled
 from colorbench.runs.run import open_run
 from colorbench.runs.starter import STARTER
 from colorbench.trunks.maps import Last
@@ -48,7 +50,8 @@ LEAST_CHROMA = 1.0  # a*b* distance from gray that the most colorful place must 
 @dataclass(frozen=True, repr=False)
 class Colorizer:
     """family: on its device, in eval mode. size: px of the shorter side that the model sees. name: of the model.
-    weights: the file of its weights. average: its answer is the mean of so many draws, where no draw is asked for."""
+    weights: the file of its weights. average: its answer is the mean of so many draws, where no draw is asked for.
+    drawing: the words by which it draws otherwise than its run says."""
 
     family: Family
     size: int
@@ -56,6 +59,7 @@ class Colorizer:
     device: torch.device
     weights: Path
     average: int = 1
+    drawing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for module in self.family.modules():
@@ -70,8 +74,8 @@ class Colorizer:
 
     @cached_property
     def certainty(self) -> Certainty | None:
-        """What ``colorbench calibrate`` measured of it."""
-        return Certainty.beside(self.weights)
+        """What ``colorbench calibrate`` measured of it; None where it draws otherwise than was measured."""
+        return None if self.drawing else Certainty.beside(self.weights)
 
     @classmethod
     def from_pretrained(
@@ -82,25 +86,28 @@ class Colorizer:
         checkpoint: str | None = None,
         size: int | None = None,
         average: int | None = None,
+        drawing: Sequence[str] = (),
     ) -> "Colorizer":
         """From a run folder, a portable model's folder or .safetensors file, or USER/NAME of the Hugging Face Hub;
         ``starter`` is the model that comes with the package. Where a folder is both, the portable files are opened,
         unless a checkpoint of the run is asked for.
 
         checkpoint: of a run folder: last, best or a name; None is the one it stands by. size: another size than the
-        one it was trained at. average: another number of draws than the model's own.
+        one it was trained at. average: another number of draws than the model's own. drawing: of a run folder, words
+        that change how it draws (``"sampler=heun"``, ``"sampler.steps=10"``; runs/resampled.py).
         """
         path, where = starter.place(source), choose_device(device)
         if not path.exists():
             path = portable.fetch(str(source))
         own = checkpoint is None and (path / portable.WEIGHTS).is_file()  # its portable files say less, and that safely
         if (path / "config.yaml").is_file() and not own:
-            run = open_run(path)
+            run = resampled(open_run(path), drawing)
             family = run.family(where, checkpoint)
             weights = run.checkpoint(checkpoint) / "ema.safetensors"
-            return cls(
-                family, size or _asked(int(run.config["data"]["size"]), path), run.name, where, weights, average or 1
-            )
+            px = size or _asked(int(run.config["data"]["size"]), path)
+            return cls(family, px, run.name, where, weights, average or 1, tuple(drawing))
+        if drawing:
+            raise UserError(f"--set {drawing[0]}: {source} draws as it was packed; give a run folder")
         if path.is_dir() and not (path / portable.WEIGHTS).is_file():
             raise UserError(_inside(path))
         family, model = portable.load(path)
@@ -208,7 +215,7 @@ class Colorizer:
 
     def save_pretrained(self, folder: str | Path, source: str | Path, license: str = "unknown") -> Path:
         """Write the portable files of the run ``source`` that this model is from."""
-        run = open_run(source)
+        run = resampled(open_run(source), self.drawing)
         family, model = portable.pack(run)
         card = portable.model_card(run, model, family, license)
         return portable.save(family, model, Path(folder), card)

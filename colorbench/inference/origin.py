@@ -31,6 +31,7 @@ def record(model: Colorizer, *, seed: int, draw: int | None, draws: int = 1, **o
         "weights_sha256": model.digest,
         "seed": seed,
         "answer": answer,
+        **({"drawing": " ".join(model.drawing)} if model.drawing else {}),
         **chosen,
     }
 

@@ -36,7 +36,8 @@ from colorbench.paper import paper
 from colorbench.registry import build
 from colorbench.report.sheet import by_protocol, gather, sheet
 from colorbench.report.table import markdown
-from colorbench.runs.run import Run
+from colorbench.runs.resampled import tag
+from colorbench.runs.run import Run, open_run
 from colorbench.trunks.trunk import Trunk
 from colorbench.trunks.weights import checkpoint_follows, everything_follows
 from colorbench.version import __version__
@@ -196,10 +197,12 @@ def read_header(file: Path) -> dict[str, Any]:
 
 
 def model_card(run: Run, portable: Portable, family: Family, license: str, data: str = "") -> str:
-    """README.md of a model, from the run's own files; typed by hand are only ``license`` and ``data``, which pictures
-    it learned from and under what terms."""
+    """README.md of a model, from the run's own files, with the rows of the draws that are packed; typed by hand are
+    only ``license`` and ``data``, which pictures it learned from and under what terms."""
     status, config = run.status, run.config
-    found = gather([run.path]) if (run.path / "eval").is_dir() and any((run.path / "eval").iterdir()) else []
+    drawn = tag(open_run(run.path), run)
+    own = run.path / (f"eval-{drawn}" if drawn else "eval")
+    found = gather([own]) if own.is_dir() and any(own.iterdir()) else []
     results, tables = [], []
     for group in by_protocol(found) if found else []:
         table = sheet(group)

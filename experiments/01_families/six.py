@@ -10,15 +10,12 @@ with the next seed. The rows are gray, the runs, the truth.
 import argparse
 import hashlib
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from colorbench.evaluation.resampled import resampled
 from colorbench.inference.colorizer import Colorizer
-from colorbench.runs.run import open_run
 
 
 def main() -> None:
@@ -35,9 +32,7 @@ def main() -> None:
         source, title = word.rsplit("=", 1)
         path, *drawing = source.split()
         torch.manual_seed(0)
-        colorizer = Colorizer.from_pretrained(path, device="cpu")
-        if drawing:
-            colorizer = replace(colorizer, family=resampled(open_run(path), drawing).family(torch.device("cpu")))
+        colorizer = Colorizer.from_pretrained(path, device="cpu", drawing=drawing)
         columns[title] = [colorizer(gray, seed=seeds[source]) for gray in grays]
         seeds[source] += 1
     columns["truth"] = truths

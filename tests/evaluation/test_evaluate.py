@@ -360,3 +360,21 @@ def test_every_draw_has_a_noise_of_its_own_and_every_model_the_same(make_plan, c
 def test_a_submissions_name_stays_inside_the_output_folder(make_plan, cpu, tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="--name: expected a name that stays inside the output folder"):
         judge_folder(tmp_path, make_plan(), name=name, output=tmp_path / "out", device=cpu)
+
+
+# --------------------------------------------------------------------------------------------------------- of a run
+
+
+def test_which_trivial_rows_are_judged_can_be_said_and_the_truths_always_is(cli, tmp_path: Path, capsys) -> None:
+    tiny = [
+        *("data=scenes", "data.size=16", "data.source.train=16", "data.source.val=8", "data.source.test=4"),
+        *("batch_size=8", "budget.images=8", "monitor.images=4", "monitor.previews=0", "metrics=fast", "device=cpu"),
+    ]
+    done = cli("model=gray", "evaluate=false", *tiny, f"data.cache={tmp_path / 'cache'}", f"output={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    (config,) = tmp_path.glob("default/*/config.yaml")
+    run(config.parent, "--baselines", "gray", "mean", "--device", "cpu")
+    (protocol,) = (tmp_path / "baselines").iterdir()
+    assert {folder.name.split("-")[0] for folder in protocol.iterdir()} == {"gray", "mean", "truth"}
+    with pytest.raises(UserError, match="--baselines grey: expected some of gray, mean"):
+        run(config.parent, "--baselines", "grey", "--device", "cpu", "--force")

@@ -24,12 +24,12 @@ from colorbench.evaluation.law import (
 )
 from colorbench.evaluation.oracle import Oracle
 from colorbench.evaluation.protocol import Plan
-from colorbench.evaluation.resampled import resampled
 from colorbench.evaluation.runs import evaluate_run, plan_of_run
 from colorbench.report.law.pictures import draw_calibration, draw_picture
 from colorbench.report.law.standing import PLACE, shares_of
 from colorbench.report.law.table import markdown
 from colorbench.report.law.words import sentence
+from colorbench.runs.resampled import resampled
 from colorbench.runs.run import open_run
 
 
@@ -57,7 +57,7 @@ def conclude(
     """Finished runs between gray and the oracle, the nearest to the oracle first; table and pictures go to ``to``.
 
     Runs that are not evaluated yet are evaluated now. drawing: words that change how all of them draw
-    (evaluation/resampled.py). Raises UserError when one was not trained on scenes, or when they
+    (runs/resampled.py). Raises UserError when one was not trained on scenes, or when they
     are judged under unlike protocols.
     """
     runs = [resampled(open_run(path), drawing) for path in paths]

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from colorbench.errors import UserError
-from colorbench.evaluation.resampled import resampled, tag
 from colorbench.evaluation.runs import nodes, run_record
 from colorbench.runs import config
 from colorbench.runs.labels import labels
+from colorbench.runs.resampled import resampled, tag
 from colorbench.runs.run import Run
 
 
@@ -77,6 +77,7 @@ def test_what_of_a_model_its_draws_alone_depend_on_can_be_changed() -> None:
         ("ddpm", ["sampler=dpmp"], "unknown sampler 'dpmp'; did you mean 'dpmpp'"),
         ("ddpm", ["sampler.step=3"], "unknown key 'sampler.step'.*'sampler.steps'"),
         ("ddpm", ["sampler.steps=0"], "sampler.steps: expected"),
+        ("ddpm", ["sampler.steps=2", "optim.lr=1"], "--set optim.lr=1: here only how a model draws can be changed"),
     ],
 )
 def test_a_mistake_is_one_line(model: str, words: list[str], message: str) -> None:

@@ -1,4 +1,4 @@
-"""A run judged with other draws: ``sampler=dpmpp sampler.steps=20``, ``model.top_p=0.9``; its checkpoint stays.
+"""A run with other draws: ``sampler=dpmpp sampler.steps=20``, ``model.top_p=0.9``; its checkpoint stays.
 
 A checkpoint serves every way to draw from it, so the row is one of its own, called by what differs. Of ``model`` only
 what the family says a draw alone depends on can be changed (``Family.drawing``).
@@ -26,7 +26,9 @@ def is_of_drawing(word: str) -> bool:
 
 def resampled(run: Run, words: Sequence[str]) -> Run:
     """The run with the draws that ``words`` ask for; itself where they ask for nothing. UserError: its model has no
-    sampler, or has no such key."""
+    sampler, has no such key, or a word is of something else."""
+    if stranger := next((word for word in words if not is_of_drawing(word)), None):
+        raise UserError(f"--set {stranger}: here only how a model draws can be changed (sampler.*, some of model.*)")
     of_sampler = [word for word in words if not word.lstrip("+~").startswith("model.")]
     run = _remodeled(run, [word for word in words if word not in of_sampler])
     return _resampled(run, of_sampler) if of_sampler else run
