@@ -173,6 +173,8 @@ def evaluate(
         if drawing:
             raise UserError(f"--set {drawing[0]}: only a run draws; leave out --truth")
         of_run = (Path(truth) / "config.yaml").is_file()
+        if baselines is not None and not of_run:
+            raise UserError("--baselines: beside a folder's pictures gray and truth alone are judged; leave it out")
         done = evaluate_folder(
             folders[0],
             truth=Path(truth),

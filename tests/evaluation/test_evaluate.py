@@ -303,6 +303,12 @@ def test_a_folder_with_something_wrong_is_refused_in_one_line(
         run(answers, "--truth", truths, "--output", tmp_path / "out", "--set", "metrics=fast", "--allow-gray")
 
 
+def test_beside_a_folder_of_truths_no_other_trivial_rows_can_be_asked_for(folders, tmp_path: Path) -> None:
+    truths, answers = folders
+    with pytest.raises(UserError, match="--baselines: beside a folder's pictures gray and truth alone are judged"):
+        run(answers, "--truth", truths, "--output", tmp_path / "out", "--baselines", "neighbors")
+
+
 def test_a_folder_without_truths_is_told_what_to_give(folders) -> None:
     with pytest.raises(UserError, match="give --truth"):
         run(folders[1])
